@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""What both clients share: sockets, and the variables nginx usually sends."""
+
+import select
+import socket
+import struct
+import urllib.parse
+
+BROWSER = [
+    ("HTTP_HOST", "example.test"),
+    ("HTTP_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"),
+    ("HTTP_ACCEPT", "text/html,application/xhtml+xml,*/*;q=0.8"),
+    ("HTTP_ACCEPT_LANGUAGE", "en-US,en;q=0.5"),
+    ("HTTP_ACCEPT_ENCODING", "gzip, deflate"),
+]
+
+
+def latin(text):
+    return text if isinstance(text, bytes) else str(text).encode("latin-1")
+
+
+def variables(path_key, method, uri, body, more):
+    """nginx's usual parameters for this request, as a list of byte pairs.
+
+    more, a dict or a list of pairs, replaces those of the same name; a value
+    of None only takes the usual one away. A list may repeat a name.
+    """
+    path, _, query = uri.partition("?")
+    usual = [
+        ("QUERY_STRING", query),
+        ("REQUEST_METHOD", method),
+        ("CONTENT_TYPE", ""),
+        ("CONTENT_LENGTH", str(len(body)) if body else ""),
+        ("REQUEST_URI", uri),
+        (path_key, urllib.parse.unquote_to_bytes(path)),
+        ("DOCUMENT_ROOT", "/usr/share/nginx/html"),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+        ("REQUEST_SCHEME", "http"),
+        ("REMOTE_ADDR", "192.0.2.7"),
+        ("REMOTE_PORT", "54321"),
+        ("SERVER_PORT", "80"),
+        ("SERVER_NAME", "example.test"),
+    ] + BROWSER
+    more = list(more.items() if isinstance(more, dict) else more or [])
+    replaced = {latin(name) for name, _ in more}
+    kept = [(latin(n), latin(v)) for n, v in usual if latin(n) not in replaced]
+    return kept + [(latin(n), latin(v)) for n, v in more if v is not None]
+
+
+def open_socket(address, timeout):
+    """Connect to a path, an abstract "@name", or a (host, port) pair."""
+    if isinstance(address, tuple):
+        return socket.create_connection(address, timeout)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout)
+    name = str(address)
+    sock.connect("\0" + name[1:] if name.startswith("@") else name)
+    return sock
+
+
+class Connection:
+    """A socket with a buffer. Every wait ends at its time-out."""
+
+    def __init__(self, address, timeout=10):
+        self.sock = open_socket(address, timeout)
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def send_bytewise(self, data):
+        """One byte a write."""
+        for i in range(len(data)):
+            self.sock.sendall(data[i:i + 1])
+
+    def try_send(self, data):
+        """Send what a peer may refuse: False if it closed meanwhile."""
+        try:
+            self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def fill(self):
+        """Read once into the buffer; False at the end of the stream."""
+        data = self.sock.recv(1 << 16)
+        self.buffer += data
+        return bool(data)
+
+    def take(self, size):
+        """Exactly size bytes, or fewer where the stream ends."""
+        parts, have = [self.buffer], len(self.buffer)
+        self.buffer = b""
+        while have < size:
+            data = self.sock.recv(min(1 << 20, max(size - have, 1 << 16)))
+            if not data:
+                break
+            parts.append(data)
+            have += len(data)
+        whole = b"".join(parts)
+        self.buffer = whole[size:]
+        return whole[:size]
+
+    def rest(self):
+        """All bytes up to the end of the stream."""
+        parts = [self.buffer]
+        self.buffer = b""
+        while True:
+            data = self.sock.recv(1 << 18)
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
+
+    def rest_or_reset(self):
+        """What arrives before the end, and whether that was a reset."""
+        parts = [self.buffer]
+        self.buffer = b""
+        try:
+            while True:
+                data = self.sock.recv(1 << 18)
+                if not data:
+                    return b"".join(parts), False
+                parts.append(data)
+        except ConnectionResetError:
+            return b"".join(parts), True
+
+    def readable(self, seconds):
+        """Does anything (bytes or an end) arrive within so many seconds?"""
+        return bool(select.select([self.sock], [], [], seconds)[0])
+
+    def half_close(self):
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """Close with a reset where the transport has one (TCP)."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def close(self):
+        self.sock.close()
