@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listening sockets. The master opens them (or takes them from systemd or a
+ * descriptor) and owns them; templates and workers inherit them over fork.
+ * Only paths we made are unlinked, and only by the process that made them.
+ */
+#ifndef OS_LISTENER_H
+#define OS_LISTENER_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "os/addr.h"
+
+struct listener {
+	int		 fd;		/* CLOEXEC, blocking */
+	char		*text;		/* as configured */
+	union addr_sock	 sock;		/* what getsockname says */
+	socklen_t	 len;
+	bool		 inherited;	/* never closed or unlinked by us */
+	pid_t		 maker;		/* who may unlink it */
+	ino_t		 ino;		/* UNIX: the file we made */
+	dev_t		 dev;
+	struct addr_net	*allow;		/* TCP: peers accepted */
+	size_t		 nallow;
+};
+
+/* How a UNIX socket's file is made. */
+struct listener_opts {
+	int		 backlog;	/* -1: the kernel's maximum */
+	mode_t		 mode;
+	uid_t		 owner;		/* -1: unchanged */
+	gid_t		 group;		/* -1: unchanged */
+	const struct strlist *allow;	/* allow_from; empty: loopback */
+};
+
+/*
+ * Open one. A stale UNIX socket is replaced, a live one refused; the parent
+ * directories are checked for one the proxy could not enter (warned). NULL
+ * with a sentence that names address and fix.
+ */
+struct listener *listener_open(const char *text, const struct listener_opts *,
+    struct err *) MUSTCHECK;
+/* Close, unlink what we made, free. */
+void	listener_close(struct listener *);
+/* Close and free in a child: the file stays. */
+void	listener_drop(struct listener *);
+
+/* Whether this TCP peer may speak; true for UNIX sockets. */
+bool	listener_allows(const struct listener *, const struct sockaddr *);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seam to Python. Templates and workers call these; PyObject and the GIL
+ * stay behind them. Between calls the calling thread does not hold the GIL:
+ * every function takes it on its first line and drops it on its last.
+ */
+#ifndef PYTHON_GATEWAY_H
+#define PYTHON_GATEWAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct conf_app;
+struct req;
+
+/* What the interpreter is told once. */
+struct py_setup {
+	const struct conf_app *app;
+	int	 argc;			/* sys.argv of the application */
+	char	**argv;
+};
+
+/* Of this worker, for the module saola and for environ. */
+struct py_worker {
+	int	 id;			/* 0..N-1, reused */
+	unsigned generation;
+	bool	 multiprocess;		/* more than one worker possible */
+};
+
+/*
+ * Start the interpreter: Debian's, or the venv's, which is checked against it.
+ * Once per process, in the template, after privileges were dropped.
+ */
+int	py_boot(const struct py_setup *, struct err *) MUSTCHECK;
+
+/*
+ * Import the application and find its callable. err.code is 3 for an import
+ * that fails (the traceback is in the log already), 4 for an attribute that is
+ * missing or not callable.
+ */
+int	py_load(const struct conf_app *, struct err *) MUSTCHECK;
+
+/* gc.collect and gc.freeze: called before workers are forked. */
+void	py_freeze(void);
+
+/* Around fork, in this order; the GIL is held from prepare to parent/child. */
+void	py_fork_prepare(void);
+void	py_fork_parent(void);
+void	py_fork_child(void);
+
+/* In the worker, after the fork and the load: fill module saola, warm up. */
+int	py_worker_init(const struct py_worker *, struct err *) MUSTCHECK;
+
+/* Run atexit handlers and flush stdio. The process then leaves by _exit. */
+void	py_shutdown(void);
+
+/* How an application is called. One per interface; gateways[] lists them. */
+struct gateway {
+	const char *name;		/* "wsgi" */
+	/*
+	 * Run the application for one whole request, from environ to the end
+	 * of the response or its failure. Small last bytes may be left in
+	 * req->resp.out for the caller to flush without the GIL.
+	 */
+	void	(*call)(struct req *);
+};
+extern const struct gateway *const gateways[];
+extern const struct gateway wsgi_gateway;
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request body that arrives before the application runs: in memory up to a
+ * limit, beyond it in an unlinked temporary file (a memfd where the directory
+ * cannot be written).
+ */
+#ifndef REQ_BODY_H
+#define REQ_BODY_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+
+struct body {
+	char		*mem;		/* the first bytes, or NULL */
+	size_t		 cap;
+	int		 fd;		/* the rest, or -1 */
+	uint64_t	 len;		/* bytes arrived */
+	uint64_t	 in_mem;	/* of them in mem: the first ones */
+	uint64_t	 at;		/* reading position of the application */
+	bool		 whole;		/* the end has arrived */
+};
+
+struct body_conf {
+	size_t		 memory;	/* body_memory */
+	uint64_t	 limit;		/* body_limit, 0: none */
+	const char	*dir;		/* spool_dir */
+};
+
+void	body_init(struct body *);
+void	body_fini(struct body *);
+
+/* Append; -1 and errno (ENOSPC, ENOMEM ...) where it cannot be kept. */
+int	body_add(struct body *, const struct body_conf *, const void *, size_t)
+	    MUSTCHECK;
+/*
+ * Memory where up to *n next bytes may be read straight into, NULL where they
+ * go to the file; *n is cut to what fits. body_took says how many came.
+ */
+void	*body_room(struct body *, const struct body_conf *, size_t *n)
+	    MUSTCHECK;
+void	body_took(struct body *, size_t n);
+
+/*
+ * Copy up to n bytes from the reading position and advance it. The count, 0 at
+ * the end, -1 and errno on a read error.
+ */
+ssize_t	body_read(struct body *, void *, size_t) MUSTCHECK;
+/* Bytes between the reading position and the end of what arrived. */
+static inline uint64_t
+body_left(const struct body *b)
+{
+	return b->len - b->at;
+}
+/*
+ * A view of the next bytes in memory without copying; sets *n, which is 0 when
+ * they are in the file.
+ */
+const char *body_peek(const struct body *, size_t *n);
+
+#endif

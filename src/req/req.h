@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* A request and its response, whoever carries it. */
+#ifndef REQ_REQ_H
+#define REQ_REQ_H
+
+#include <sys/uio.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "proto/proto.h"
+#include "req/body.h"
+#include "req/params.h"
+#include "req/resp.h"
+
+/*
+ * How a request reaches its connection. Blocking classes never say IO_AGAIN.
+ * A call consumes the vector: on IO_DONE everything is with the kernel.
+ */
+struct req_io {
+	enum io_result (*writev)(struct req *, struct iovec *, int n);
+	enum io_result (*sendfile)(struct req *, int fd, int64_t *off,
+			    uint64_t n);
+	/* Whether the peer is known to have left. Does not block. */
+	bool	(*gone)(struct req *);
+};
+
+struct req_conf;
+
+struct req {
+	const struct proto_ops	*proto;
+	const struct req_io	*io;
+	void			*carrier;	/* struct conn */
+	const struct req_conf	*conf;
+	uint16_t		 id;		/* FastCGI request id */
+	bool			 keep;		/* FCGI_KEEP_CONN */
+	bool			 whole;		/* arrived to its end */
+	bool			 refused;	/* answered before the app */
+	uint8_t			 end_status;	/* FCGI_REQUEST_COMPLETE ... */
+	uint32_t		 app_status;
+
+	struct arena		 arena;
+	char			*block;		/* parameter block, in arena */
+	size_t			 block_len;
+	struct params		 params;
+	struct body		 body;
+	struct resp		 resp;
+
+	int64_t			 accepted_ns;	/* first byte seen */
+	int64_t			 start_ns;	/* picked up by the worker */
+};
+
+/* Per worker, const: what the settings say about every request. */
+struct req_conf {
+	struct params_conf	 params;
+	struct body_conf	 body;
+	size_t			 params_size;
+	bool			 sendfile;
+	bool			 proxy_stderr;
+	const char		*app_name;
+	struct access_format	*access;	/* NULL: no access log */
+	int			 access_fd;
+};
+
+/*
+ * Ready for a new request; memory of an earlier one is kept for reuse. fini
+ * frees all.
+ */
+void	req_init(struct req *, const struct req_conf *);
+void	req_reset(struct req *);
+void	req_fini(struct req *);
+
+/* "GET /uri" for log lines, escaped. Returns out. */
+const char *req_line(const struct req *, char *out, size_t size);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A response on its way out, whoever carries it: validation, head, lengths,
+ * framing. The rules are PROTOCOLS R1-R17. None of this takes the GIL; what may
+ * block says so and is called without it.
+ */
+#ifndef REQ_RESP_H
+#define REQ_RESP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/str.h"
+
+struct req;
+
+enum io_result {
+	IO_DONE,
+	IO_AGAIN,		/* streaming classes only: queued, wait */
+	IO_GONE			/* the peer has left, or reads too slowly */
+};
+
+/*
+ * The whole response may be gathered in out before the first write: room for
+ * the frame, head, small body and end lie there in wire order.
+ */
+struct resp {
+	struct buf	 out;
+	uint16_t	 status;	/* 0: not started */
+	struct str	 reason;	/* kept in the request's arena */
+	int64_t		 declared;	/* Content-Length, -1: none */
+	uint64_t	 body;		/* body bytes accepted so far */
+	uint64_t	 wire;		/* body bytes handed to the kernel */
+	bool		 head_out;	/* the head has left, or is in a write */
+	bool		 bodyless;	/* HEAD, 204, 304 */
+	bool		 sse;		/* text/event-stream, R16 */
+	bool		 accel;		/* X-Accel-Buffering set by app */
+	bool		 cut;		/* more than declared was offered */
+	bool		 ended;		/* finished well */
+	bool		 failed;	/* broken after the head, R9 */
+	bool		 gone;		/* a write failed */
+};
+
+/*
+ * Start a head: status is "NNN reason". -1 with static text in *why when it is
+ * not valid (R14); nothing has changed then. Any head begun before and not yet
+ * sent is dropped.
+ */
+int	resp_start(struct req *, struct str status, const char **why) MUSTCHECK;
+/*
+ * Add a header. 0; 1 if it belongs to the hop and was dropped (R13); -1 with
+ * *why when it is not valid.
+ */
+int	resp_header(struct req *, struct str name, struct str value,
+	    const char **why) MUSTCHECK;
+/* The body's whole length is known: add Content-Length unless it is there. */
+int	resp_length(struct req *, uint64_t) MUSTCHECK;
+
+/*
+ * Take body bytes. resp_buffer only copies: -1 if they do not fit or the head
+ * has left. resp_write sends what is buffered and these, and returns once the
+ * kernel has them all (blocking classes). Bytes past the declared length are
+ * dropped and set cut; an empty chunk does nothing.
+ */
+int	resp_buffer(struct req *, const void *, size_t) MUSTCHECK;
+enum io_result resp_write(struct req *, const void *, size_t) MUSTCHECK;
+/* From a regular file, by sendfile where it can; *off advances. */
+enum io_result resp_sendfile(struct req *, int fd, int64_t *off, uint64_t n)
+	    MUSTCHECK;
+/*
+ * End the response: what is left and the end mark leave in one write. A body
+ * shorter than declared becomes resp_abort.
+ */
+enum io_result resp_end(struct req *);
+/* Fail after the head (R9), or answer 500 where none has left. */
+void	resp_abort(struct req *);
+/*
+ * The server's own answer: head, short text, end (R2). Only while no head is
+ * out; ignored after.
+ */
+void	resp_error(struct req *, int status, int end_status);
+
+const char *resp_reason(int status);
+
+#endif

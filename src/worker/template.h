@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A template: one per application and generation. It drops privileges, starts
+ * Python (and with preload imports the application), forks workers on order,
+ * and runs nothing else.
+ */
+#ifndef WORKER_TEMPLATE_H
+#define WORKER_TEMPLATE_H
+
+#include "worker/worker.h"
+
+struct template {
+	const struct conf_app	*app;
+	struct listener		*const *listeners;
+	size_t			 nlisteners;
+	struct board		*board;
+	unsigned		 generation;
+	int			 channel;	/* to the master, SEQPACKET */
+	int			 argc;
+	char			**argv;
+};
+
+/*
+ * The whole life of a template, right after the master's fork and after the
+ * master's own descriptors are closed. Leaves when the channel ends.
+ */
+void	template_run(struct template *) NORETURN;
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker process: what every class shares. */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "os/listener.h"
+#include "python/gateway.h"
+#include "state/scoreboard.h"
+
+/* How a worker was asked to leave; only grows. */
+enum worker_stop {
+	STOP_NO,
+	STOP_DRAIN,		/* finish, with what kept connections bring */
+	STOP_FAST		/* now */
+};
+
+struct worker_class;
+
+struct worker {
+	const struct conf_app	*app;
+	struct listener		*const *listeners;
+	size_t			 nlisteners;
+	struct board		*board;
+	struct slot		*slot;
+	const struct worker_class *class;
+	const struct gateway	*gateway;
+	int			 id;		/* 0..N-1, reused */
+	unsigned		 generation;
+	int			 channel;	/* to the master, SEQPACKET */
+	pthread_t		 main;		/* the thread in class->run */
+	_Atomic int		 stop;		/* enum worker_stop */
+	_Atomic bool		 reopen;	/* USR1: reopen the logs */
+	_Atomic bool		 awake;		/* run has seen stop */
+};
+
+/*
+ * How requests are scheduled. run() serves until w->stop says otherwise and
+ * nothing is left to finish. A blocking system call in it returns EINTR after
+ * stop was set: the watchdog pokes the thread until it has set w->awake.
+ */
+struct worker_class {
+	const char	*name;		/* as in the worker_class setting */
+	int	(*init)(struct worker *, struct err *) MUSTCHECK;
+	void	(*run)(struct worker *);
+};
+extern const struct worker_class *const worker_classes[];
+extern const struct worker_class worker_sync;
+
+/*
+ * The whole life of a worker, right after its fork. Does not return. loaded:
+ * the template has imported the application.
+ */
+void	worker_run(struct worker *, bool loaded) NORETURN;
+
+/* Messages over the channel, worker and template to master. */
+enum chan_kind {
+	CHAN_UP,		/* template: interpreter started, app preloaded */
+	CHAN_FORKED,		/* worker: it exists */
+	CHAN_READY,		/* worker: it serves */
+	CHAN_FAILED		/* template or worker: boot failed, with text */
+};
+/* Order, master to template: fork one worker. */
+struct chan_order {
+	int32_t	 worker;	/* worker id */
+	uint32_t slot;		/* index in the board */
+};
+struct chan_msg {
+	int32_t	 kind;		/* enum chan_kind */
+	int32_t	 worker;	/* id, -1: the template */
+	int32_t	 code;		/* FAILED: exit code it deserves */
+	char	 text[1024];	/* FAILED: one sentence */
+};
+
+#endif
