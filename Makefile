@@ -51,7 +51,7 @@ all: need-build ## build ./saola
 
 run: need-run ## serve the demo (or APP=module:callable DIR=path) through nginx
 	@$(MAKE) --no-print-directory saola
-	@deploy/run.sh "$(APP)" "$(DIR)"
+	@APP="$(APP)" DIR="$(DIR)" deploy/run.sh
 
 test: need-test ## everything that must pass, in under 15 minutes
 	@$(MAKE) --no-print-directory WERROR=-Werror saola
