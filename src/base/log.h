@@ -21,7 +21,8 @@ enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_, LOG_CRIT_ };
 
 /*
  * Where lines go: a descriptor (kept, not closed), or syslog where fd is -1.
- * Until it is called: descriptor 2, level info.
+ * Until it is called: descriptor 2, level info. The descriptor must not block,
+ * so open files and pipes with O_NONBLOCK; sockets are seen to here.
  */
 void	log_to(int fd, enum log_level);
 /* Send lines to syslog(3) at a facility name such as "daemon". */
@@ -47,7 +48,8 @@ void	log_fatalx(int, const char *, ...) PRINTFLIKE(2, 3) NORETURN;
 
 /*
  * A text of several lines (a Python traceback, an application's print): one
- * log line each, so none can pass for another event.
+ * log line each behind the prefix ("app blog: "), so none can pass for another
+ * event. Empty lines are left out.
  */
 void	log_block(enum log_level, const char *prefix, const char *text,
 	    size_t len);
