@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""Gives the request's body back."""
+
+
+def application(environ, start_response):
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    start_response("200 OK", [
+        ("Content-Type", "application/octet-stream"),
+        ("Content-Length", str(len(body))),
+    ])
+    return [body]
