@@ -4,8 +4,8 @@
  * complete; its content is then handed out as it comes, gathered, or skipped,
  * and its padding always skipped.
  *
- *	HEADER ──▶ BEGIN VALUES PARAMS BODY ──▶ SKIP ──▶ HEADER
- *	   └─────▶ HELD, until done() lets the record be opened
+ *	HEADER --> BEGIN, VALUES, PARAMS or BODY --> SKIP --> HEADER
+ *	      `--> HELD, until done() lets the record be opened
  */
 #include <assert.h>
 #include <fastcgi.h>

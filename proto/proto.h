@@ -40,7 +40,7 @@ struct proto_event {
 	uint16_t	 id;		/* FastCGI request id; 0 for uwsgi */
 	bool		 keep;		/* BEGIN, REFUSE: FCGI_KEEP_CONN */
 	uint8_t		 end_status;	/* REFUSE: FCGI_UNKNOWN_ROLE ... */
-	uint16_t	 status;	/* REFUSE, ERROR: HTTP status, 0 none */
+	uint16_t	 status;	/* REFUSE, ERROR: HTTP status or 0 */
 	const char	*why;		/* REFUSE, ERROR: static text for logs */
 	struct proto_str data;
 };
@@ -48,7 +48,7 @@ struct proto_event {
 /* What GET_VALUES is told, and how many ids may be open at once. */
 struct proto_limits {
 	uint32_t	 max_conns;	/* FCGI_MAX_CONNS */
-	uint16_t	 streams;	/* 1: no multiplexing, else FCGI_MAX_REQS */
+	uint16_t	 streams;	/* FCGI_MAX_REQS; 1: no multiplexing */
 };
 
 /* One open FastCGI request id. An id not in the table is inactive. */
@@ -112,7 +112,7 @@ struct proto_ops {
 	uint8_t	 first_byte;		/* tells the protocols apart */
 	bool	 status_line;		/* head starts HTTP/1.1, else Status: */
 	bool	 keeps;			/* connections may be kept */
-	bool	 ends_body;		/* the body's end is marked on the wire */
+	bool	 ends_body;		/* the wire marks the body's end */
 	size_t	 record_max;		/* most body bytes behind one frame */
 
 	/*
@@ -173,7 +173,7 @@ struct proto_ops {
 		    uint32_t app_status, uint8_t end_status);
 };
 
-/* Every codec, in the order of the names of the `protocol` setting. NULL ends. */
+/* Every codec, in the order of the `protocol` setting's names. NULL ends. */
 extern const struct proto_ops *const protos[];
 extern const struct proto_ops fcgi_ops, uwsgi_ops;
 

@@ -30,7 +30,7 @@ struct trace_policy {
 	uint16_t	 streams;	/* 0 is 1 */
 	uint32_t	 max_conns;
 	uint64_t	 length;	/* CONTENT_LENGTH, for expect() */
-	bool		 early;		/* answer at HEAD, not when it is asked */
+	bool		 early;		/* answer at HEAD, the body unread */
 	bool		 prompt;	/* answer at END and ABORT */
 	bool		 direct;	/* read bodies by body_left(), took() */
 };
