@@ -6,6 +6,8 @@ import socket
 import struct
 import urllib.parse
 
+from .response import BadResponse
+
 BROWSER = [
     ("HTTP_HOST", "example.test"),
     ("HTTP_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"),
@@ -59,11 +61,13 @@ def open_socket(address, timeout):
 
 
 class Connection:
-    """A socket with a buffer. Every wait ends at its time-out."""
+    """A socket with a buffer. Every wait ends at its time-out. A reset ends
+    the stream as a close does, and is remembered."""
 
     def __init__(self, address, timeout=10):
         self.sock = open_socket(address, timeout)
         self.buffer = b""
+        self.was_reset = False
 
     def __enter__(self):
         return self
@@ -87,20 +91,17 @@ class Connection:
             return False
         return True
 
-    def fill(self):
-        """Read once into the buffer; False at the end of the stream."""
-        data = self.sock.recv(1 << 16)
-        self.buffer += data
-        return bool(data)
+    def recv(self, size=1 << 18):
+        try:
+            return self.sock.recv(size)
+        except ConnectionResetError:
+            self.was_reset = True
+            return b""
 
     def take(self, size):
         """Exactly size bytes, or fewer where the stream ends."""
         parts, have = [self.buffer], len(self.buffer)
-        self.buffer = b""
-        while have < size:
-            data = self.sock.recv(min(1 << 20, max(size - have, 1 << 16)))
-            if not data:
-                break
+        while have < size and (data := self.recv()):
             parts.append(data)
             have += len(data)
         whole = b"".join(parts)
@@ -111,24 +112,18 @@ class Connection:
         """All bytes up to the end of the stream."""
         parts = [self.buffer]
         self.buffer = b""
-        while True:
-            data = self.sock.recv(1 << 18)
-            if not data:
-                return b"".join(parts)
+        while data := self.recv():
             parts.append(data)
+        return b"".join(parts)
 
-    def rest_or_reset(self):
-        """What arrives before the end, and whether that was a reset."""
-        parts = [self.buffer]
-        self.buffer = b""
-        try:
-            while True:
-                data = self.sock.recv(1 << 18)
-                if not data:
-                    return b"".join(parts), False
-                parts.append(data)
-        except ConnectionResetError:
-            return b"".join(parts), True
+    def closes(self):
+        """Wait for the close; no byte may arrive before it, nor a reset."""
+        data = self.rest()
+        if data:
+            raise BadResponse(f"{data[:200]!r} before the close")
+        if self.was_reset:
+            raise BadResponse("reset instead of a close")
+        return True
 
     def readable(self, seconds):
         """Does anything (bytes or an end) arrive within so many seconds?"""
