@@ -23,7 +23,7 @@ struct listener {
 	pid_t		 maker;		/* who may unlink it */
 	ino_t		 ino;		/* UNIX: the file we made */
 	dev_t		 dev;
-	struct addr_net	*allow;		/* TCP: peers accepted */
+	struct addr_net	*allow;		/* peers accepted over TCP */
 	size_t		 nallow;
 };
 
@@ -43,6 +43,12 @@ struct listener_opts {
  */
 struct listener *listener_open(const char *text, const struct listener_opts *,
     struct err *) MUSTCHECK;
+/*
+ * Give a socket that stays open other options: mode and owner of the file we
+ * made, backlog, allowed peers (for children forked from now on).
+ */
+int	listener_update(struct listener *, const struct listener_opts *,
+	    struct err *) MUSTCHECK;
 /* Close, unlink what we made, free. */
 void	listener_close(struct listener *);
 /* Close and free in a child: the file stays. */

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the error log goes, and how its file is opened again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "os/logfile.h"
+
+#define LOGFILE_SYSLOG	"syslog:"
+
+static struct {
+	char	*where;		/* NULL: stderr, nothing was set yet */
+	char	*ident;
+	int	 fd;		/* -1: syslog */
+	uid_t	 uid;
+	gid_t	 gid;
+} logfile = { .fd = STDERR_FILENO };
+
+static bool
+logfile_is_syslog(const char *where)
+{
+	return strncmp(where, LOGFILE_SYSLOG, strlen(LOGFILE_SYSLOG)) == 0;
+}
+
+int
+logfile_open(const char *path, uid_t uid, gid_t gid, struct err *err)
+{
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK | O_NOFOLLOW, 0640);
+	if (fd == -1)
+		return err_set(err, "log %s: %s", path, errno == ELOOP ?
+		    "it is a symbolic link" : strerror(errno));
+	if (geteuid() == 0 && fchown(fd, uid, gid) == -1)
+		log_warn("log %s: owner", path);
+	return fd;
+}
+
+static int
+logfile_open_any(const char *where, const char *ident, enum log_level level,
+    uid_t uid, gid_t gid, struct err *err)
+{
+	int fd = STDERR_FILENO;
+
+	if (logfile_is_syslog(where)) {
+		log_set_level(level);
+		if (log_to_syslog(where + strlen(LOGFILE_SYSLOG), ident,
+		    err) == -1)
+			return -1;
+		logfile.fd = -1;
+		return 0;
+	}
+	if (strcmp(where, "-") != 0)
+		fd = logfile_open(where, uid, gid, err);
+	if (fd == -1)
+		return -1;
+	log_to(fd, level);
+	logfile.fd = fd;
+	return 0;
+}
+
+int
+logfile_set_error(const char *where, const char *ident, enum log_level level,
+    uid_t uid, gid_t gid, struct err *err)
+{
+	int old = logfile.fd;
+
+	if (logfile.where != NULL && strcmp(where, logfile.where) == 0) {
+		log_set_level(level);
+		return 0;
+	}
+	if (logfile_open_any(where, ident, level, uid, gid, err) == -1)
+		return -1;
+	if (old > STDERR_FILENO)
+		close(old);
+	free(logfile.where);
+	free(logfile.ident);
+	logfile.where = xstrdup(where);
+	logfile.ident = xstrdup(ident);
+	logfile.uid = uid;
+	logfile.gid = gid;
+	return 0;
+}
+
+/*
+ * dup3 puts the new file under the old number at once, so any thread may do
+ * this while others log.
+ */
+void
+logfile_reopen_error(void)
+{
+	struct err err;
+	int fd;
+
+	if (logfile.fd <= STDERR_FILENO)
+		return;
+	fd = logfile_open(logfile.where, logfile.uid, logfile.gid, &err);
+	if (fd == -1) {
+		log_warnx("%s; lines go on into the old file", err.text);
+		return;
+	}
+	dup3(fd, logfile.fd, O_CLOEXEC);
+	close(fd);
+}
+
+int
+logfile_error_fd(void)
+{
+	return logfile.fd;
+}
+
+void
+logfile_pause(void)
+{
+	if (logfile.fd == -1)
+		closelog();
+}
+
+void
+logfile_resume(void)
+{
+	struct err err;
+
+	if (logfile.fd == -1 && log_to_syslog(logfile.where +
+	    strlen(LOGFILE_SYSLOG), logfile.ident, &err) == -1)
+		log_warnx("%s", err.text);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The systemd daemon protocols: passed sockets and notification. A few lines
+ * each, documented as stable in sd_listen_fds(3) and sd_notify(3).
+ */
+#ifndef OS_SDAEMON_H
+#define OS_SDAEMON_H
+
+#include <stddef.h>
+
+#include "base/attr.h"
+
+/*
+ * Take LISTEN_* and NOTIFY_SOCKET out of the environment, before any fork (they
+ * name this process) and once. The passed descriptors become CLOEXEC.
+ */
+void	sdaemon_init(void);
+/* Forget the supervisor: in children, who must not speak for the master. */
+void	sdaemon_fini(void);
+
+/* How many sockets were passed. */
+size_t	sdaemon_count(void);
+/* The descriptor of the i-th, and its name ("" if it has none). */
+int	sdaemon_fd(size_t i);
+const char *sdaemon_name(size_t i);
+
+/*
+ * Send assignments, one a line: "READY=1\nSTATUS=fine". Nothing happens where
+ * nobody listens. Never blocks.
+ */
+void	sdaemon_notify(const char *, ...) PRINTFLIKE(1, 2);
+
+#endif
