@@ -247,6 +247,12 @@ class Bench:
             behind = self.start_lanes(stack, "nginx", "hello", lanes)
             ready = {}
             for lane, server in behind.items():
+                try:
+                    # nginx answers 502 for a server that is not up yet.
+                    self.load(server, *lane.load, "-n", 0)
+                except Failure as failure:
+                    self.fail("nginx", lane.name, failure)
+                    continue
                 passing = lane.name.partition(" ")[2]
                 ready[lane] = stack.enter_context(
                     self.shop.nginx(server, passing))

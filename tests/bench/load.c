@@ -97,6 +97,7 @@ struct load_resp {
 
 struct load_conn {
 	int		 fd;
+	bool		 waiting;	/* for an answer */
 	bool		 reused;	/* has carried a request before */
 	bool		 armed_out;
 	unsigned int	 variant;
@@ -321,7 +322,8 @@ load_add_params(struct load_buf *b, load_add_fn *add, unsigned int variant)
 	} vars[] = {
 		{ LOAD_FCGI, { "SCRIPT_FILENAME", file } },
 		{ LOAD_BOTH, { "QUERY_STRING", mix->query } },
-		{ LOAD_BOTH, { "REQUEST_METHOD", L.body > 0 ? "POST" : "GET" } },
+		{ LOAD_BOTH, { "REQUEST_METHOD",
+		    L.body > 0 ? "POST" : "GET" } },
 		{ LOAD_BOTH, { "CONTENT_TYPE",
 		    L.body > 0 ? "application/octet-stream" : "" } },
 		{ LOAD_BOTH, { "CONTENT_LENGTH", length } },
@@ -858,10 +860,13 @@ static void
 load_next(struct load_conn *c, uint64_t now)
 {
 	if (L.requests == 0 || (L.deadline != 0 && now >= L.deadline)) {
+		c->waiting = false;
+		load_resp_init(&c->resp);
 		L.busy--;
 		return;
 	}
 	L.requests--;
+	c->waiting = true;
 	c->variant = L.next++ % LOAD_VARIANTS;
 	c->begun = now;
 	load_send(c);
@@ -889,6 +894,8 @@ load_on_eof(struct load_conn *c)
 
 	close(c->fd);
 	c->fd = -1;
+	if (!c->waiting)
+		return;
 	if (!r->begun && c->reused) {
 		L.retries++;
 		load_send(c);
@@ -910,6 +917,8 @@ load_on_readable(struct load_conn *c, bool hup)
 		return;
 	if (n == -1 && !(errno == ECONNRESET && c->reused && !c->resp.begun))
 		err(1, "recv");
+	if (n > 0 && !c->waiting)
+		errx(1, "%zd bytes that nobody asked for", n);
 	if (n > 0) {
 		L.bytes += n;
 		c->resp.begun = true;
@@ -1016,15 +1025,16 @@ load_parse_proto(const char *s)
 static double
 load_percentile(double share)
 {
-	uint64_t want = L.done * share, seen = 0;
+	uint64_t want = L.done * share, seen = 0, at;
 	unsigned int i;
 
-	for (i = 0; i < LOAD_HIST_SIZE; i++) {
+	for (i = 0; i < LOAD_HIST_SIZE - 1; i++) {
 		seen += L.hist[i];
 		if (seen > want)
-			return load_hist_value(i) / 1e3;
+			break;
 	}
-	return L.max / 1e3;
+	at = load_hist_value(i);
+	return (at < L.max ? at : L.max) / 1e3;
 }
 
 /* first: when the probe was answered, on CLOCK_MONOTONIC. */
