@@ -32,15 +32,27 @@ channel_open(int *near, int *far)
 	return 0;
 }
 
-int
-channel_send(int fd, const void *msg, size_t size)
+static int
+channel_put(int fd, const void *msg, size_t size, int flags)
 {
 	ssize_t n;
 
 	do
-		n = send(fd, msg, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(fd, msg, size, flags | MSG_NOSIGNAL);
 	while (n == -1 && errno == EINTR);
 	return n == -1 ? -1 : 0;
+}
+
+int
+channel_send(int fd, const void *msg, size_t size)
+{
+	return channel_put(fd, msg, size, MSG_DONTWAIT);
+}
+
+int
+channel_post(int fd, const void *msg, size_t size)
+{
+	return channel_put(fd, msg, size, 0);
 }
 
 static pid_t

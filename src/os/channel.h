@@ -16,6 +16,8 @@
 int	channel_open(int *near, int *far) MUSTCHECK;
 /* Send one message, whole or not at all, without waiting. -1 and errno. */
 int	channel_send(int fd, const void *, size_t) MUSTCHECK;
+/* The same, waiting for room. */
+int	channel_post(int fd, const void *, size_t) MUSTCHECK;
 /*
  * Take one message of exactly this size into buf without waiting. 1: there it
  * is, from *sender; 0: it was something else and is gone; -1: there is none.

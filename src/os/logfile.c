@@ -65,23 +65,41 @@ logfile_open_any(const char *where, const char *ident, enum log_level level,
 	return 0;
 }
 
+/* A process may change its directory before it opens the file again. */
+static char *
+logfile_absolute(const char *where)
+{
+	char *cwd, *path;
+
+	if (*where == '/' || strcmp(where, "-") == 0 ||
+	    logfile_is_syslog(where) || (cwd = getcwd(NULL, 0)) == NULL)
+		return xstrdup(where);
+	xasprintf(&path, "%s/%s", cwd, where);
+	free(cwd);
+	return path;
+}
+
 int
 logfile_set_error(const char *where, const char *ident, enum log_level level,
     uid_t uid, gid_t gid, struct err *err)
 {
+	char *path = logfile_absolute(where);
 	int old = logfile.fd;
 
-	if (logfile.where != NULL && strcmp(where, logfile.where) == 0) {
+	if (logfile.where != NULL && strcmp(path, logfile.where) == 0) {
 		log_set_level(level);
+		free(path);
 		return 0;
 	}
-	if (logfile_open_any(where, ident, level, uid, gid, err) == -1)
+	if (logfile_open_any(path, ident, level, uid, gid, err) == -1) {
+		free(path);
 		return -1;
+	}
 	if (old > STDERR_FILENO)
 		close(old);
 	free(logfile.where);
 	free(logfile.ident);
-	logfile.where = xstrdup(where);
+	logfile.where = path;
 	logfile.ident = xstrdup(ident);
 	logfile.uid = uid;
 	logfile.gid = gid;

@@ -37,16 +37,10 @@ signals_unblock(const sigset_t *was)
 }
 
 void
-signals_reset(void)
+signals_unblock_all(void)
 {
-	struct sigaction deflt = { .sa_handler = SIG_DFL };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t none;
-	int signo;
 
-	for (signo = 1; signo <= SIGRTMAX; signo++)
-		sigaction(signo, &deflt, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
 	sigemptyset(&none);
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
@@ -63,6 +57,20 @@ signals_install(const struct signal_action *table, size_t n)
 		sa.sa_flags = table[i].flags;
 		sigaction(table[i].signo, &sa, NULL);
 	}
+}
+
+void
+signals_start(const struct signal_action *table, size_t n)
+{
+	struct sigaction deflt = { .sa_handler = SIG_DFL };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	int signo;
+
+	for (signo = 1; signo <= SIGRTMAX; signo++)
+		sigaction(signo, &deflt, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	signals_install(table, n);
+	signals_unblock_all();
 }
 
 void

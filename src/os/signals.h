@@ -21,12 +21,14 @@ const char *signals_name(int);
 /* Block every signal; the mask before it in *was. */
 void	signals_block(sigset_t *was);
 void	signals_unblock(const sigset_t *was);
-/*
- * In a child after the fork: every signal to its default, none blocked. SIGPIPE
- * stays ignored: a peer that left is an error code here.
- */
-void	signals_reset(void);
+void	signals_unblock_all(void);
 void	signals_install(const struct signal_action *, size_t n);
+/*
+ * In a child that was forked with all signals blocked: defaults, but for the
+ * table's; then none is blocked. SIGPIPE is ignored: a peer that left is an
+ * error code here.
+ */
+void	signals_start(const struct signal_action *, size_t n);
 /* Handler that does nothing: the signal only interrupts, or is not noticed. */
 void	signals_nothing(int);
 

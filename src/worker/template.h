@@ -16,6 +16,7 @@ struct template {
 	struct board		*board;
 	unsigned		 generation;
 	int			 channel;	/* to the master, SEQPACKET */
+	bool			 detach;	/* workers leave the terminal */
 	int			 argc;
 	char			**argv;
 };
@@ -25,5 +26,10 @@ struct template {
  * master's own descriptors are closed. Leaves when the channel ends.
  */
 void	template_run(struct template *) NORETURN;
+/*
+ * For --check-config, in a throw-away child: do all of it up to the loaded
+ * application. Exits 0, or 1 with a sentence in the log.
+ */
+void	template_check(struct template *) NORETURN;
 
 #endif

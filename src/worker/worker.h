@@ -4,6 +4,7 @@
 #define WORKER_WORKER_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,9 @@ enum worker_stop {
 	STOP_FAST		/* now */
 };
 
+/* Interrupts a blocking system call of the main thread, and does nothing. */
+#define WORKER_POKE	SIGRTMAX
+
 struct worker_class;
 
 struct worker {
@@ -34,6 +38,7 @@ struct worker {
 	int			 id;		/* 0..N-1, reused */
 	unsigned		 generation;
 	int			 channel;	/* to the master, SEQPACKET */
+	bool			 detach;	/* leave the terminal when ready */
 	pthread_t		 main;		/* the thread in class->run */
 	_Atomic int		 stop;		/* enum worker_stop */
 	_Atomic bool		 reopen;	/* USR1: reopen the logs */
@@ -59,16 +64,22 @@ extern const struct worker_class worker_sync;
  */
 void	worker_run(struct worker *, bool loaded) NORETURN;
 
-/* Messages over the channel, worker and template to master. */
+/*
+ * Messages over the channel, worker and template to master. Who speaks is the
+ * pid the kernel gives; of a worker that is forked the master knows it from
+ * CHAN_FORKED, which comes when the worker is its child.
+ */
 enum chan_kind {
 	CHAN_UP,		/* template: interpreter started, app preloaded */
 	CHAN_FORKED,		/* worker: it exists */
 	CHAN_READY,		/* worker: it serves */
-	CHAN_FAILED		/* template or worker: boot failed, with text */
+	CHAN_FAILED		/* boot failed, with text; a template that */
+				/* names a worker could not fork that one */
 };
-/* Order, master to template: fork one worker. */
+/* Order, master to template: fork one worker, or leave the terminal. */
+#define ORDER_DETACH	(-1)
 struct chan_order {
-	int32_t	 worker;	/* worker id */
+	int32_t	 worker;	/* worker id, or ORDER_DETACH */
 	uint32_t slot;		/* index in the board */
 };
 struct chan_msg {
@@ -77,5 +88,7 @@ struct chan_msg {
 	int32_t	 code;		/* FAILED: exit code it deserves */
 	char	 text[1024];	/* FAILED: one sentence */
 };
+/* Tell the master; false if there is none any more. */
+bool	chan_say(int channel, enum chan_kind, int worker, const struct err *);
 
 #endif
