@@ -77,3 +77,31 @@ def left_generator(environ, start_response):
         yield from endless()
     finally:
         environ["wsgi.errors"].write(f"closed {environ['QUERY_STRING']}\n")
+
+
+counts = {"opened": 0, "closed": 0}
+
+
+class Counted:
+    """Many chunks, counted in and out."""
+
+    def __init__(self):
+        counts["opened"] += 1
+        self.chunks = iter([b"x" * 3000] * 100)
+
+    def __iter__(self):
+        return self.chunks
+
+    def close(self):
+        counts["closed"] += 1
+
+
+def counted(environ, start_response):
+    environ["wsgi.input"].read()
+    start_response("200 OK", TEXT)
+    return Counted()
+
+
+def count(environ, start_response):
+    start_response("200 OK", TEXT)
+    return [f"{counts['opened']} {counts['closed']}".encode()]

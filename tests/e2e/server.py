@@ -5,11 +5,11 @@ import os
 import pathlib
 import re
 import select
-import signal
 import socket
 import subprocess
 import threading
 import time
+from signal import SIGKILL, SIGTERM
 
 import procs
 from peer import PROTOCOLS
@@ -244,7 +244,7 @@ class Server:
         self.pipe.thread.join(2)
         return code
 
-    def stop(self, number=signal.SIGTERM, timeout=PATIENCE):
+    def stop(self, number=SIGTERM, timeout=PATIENCE):
         """Signal, and the exit code."""
         if self.process.poll() is None:
             self.signal(number)
@@ -319,7 +319,7 @@ class Server:
             tree += found
         for pid in tree:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
             except ProcessLookupError:
                 pass
         self.process.wait()
