@@ -243,7 +243,7 @@ class Bench:
         if not self.shop.has("nginx"):
             return
         with ExitStack() as stack:
-            lanes = self.lanes(APP_LANES)
+            lanes = self.lanes(APP_LANES + FLOOR_LANES)
             behind = self.start_lanes(stack, "nginx", "hello", lanes)
             ready = {}
             for lane, server in behind.items():
@@ -430,7 +430,7 @@ class Bench:
     def ratios(self, section, lane):
         """How one of our lanes stands to its peer and to the floor."""
         ours, _, protocol = lane.partition(" ")
-        if ours != "saola":
+        if ours != "saola" or section == "memory":
             return ""
         found = [(peer, self.ratio(section, lane, f"{peer} {name}"))
                  for peer, name in (("uWSGI", protocol.removesuffix(" kept")),
