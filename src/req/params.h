@@ -28,24 +28,30 @@ enum param_id {
 	PARAM_HTTP_CONNECTION, PARAM_IDS
 };
 
-struct param {
-	struct str	 name, value;
+/* What a name makes of its pair. */
+struct param_class {
 	uint8_t		 id;		/* enum param_id */
 	bool		 keep;		/* goes into the environ under its name */
+	bool		 http;		/* HTTP_*: the client's */
 	uint16_t	 more;		/* next of a repeated header, 0 none */
+};
+
+struct param {
+	struct str	 name, value;
+	struct param_class is;
 };
 
 /*
  * What all requests with the same sequence of names share. Found by comparing
  * names, so that a name is classified once and not per request; the Python
- * side hangs its ready-made dict on it.
+ * side hangs its ready-made dict on it. One thread of a process has them.
  */
 struct param_shape;
 
 struct params {
 	struct param	*v;		/* wire order; v[0] is unused */
 	uint16_t	 n;		/* entries, v[0] counted */
-	const struct param_shape *shape; /* NULL: more shapes than the cache */
+	struct param_shape *shape;	/* held; NULL: not one of the cache's */
 	struct str	 known[PARAM_IDS]; /* p NULL: absent */
 
 	int64_t		 content_length; /* -1: unknown */
@@ -81,10 +87,21 @@ int	params_parse(struct params *, const struct params_conf *,
 	    const struct params_peer *, const struct proto_ops *,
 	    struct proto_str block, struct arena *, const char **why) MUSTCHECK;
 
+/*
+ * The request is over, whatever params_parse said: its shape may make room
+ * for another.
+ */
+void	params_fini(struct params *);
+
 /* The value of a parameter by name, p NULL if absent. Linear. */
 struct str params_get(const struct params *, struct str name);
 
-/* Opaque memory that goes with a shape: the Python side's. Starts NULL. */
-void	**params_shape_slot(const struct param_shape *);
+/*
+ * Opaque memory that goes with a shape: the Python side's. Starts NULL. A
+ * shape that makes room leaves its slot to the next one, which has another
+ * serial: what the slot holds may then be reused, but describes other names.
+ */
+void	**params_shape_slot(struct param_shape *);
+unsigned params_shape_serial(const struct param_shape *);
 
 #endif
