@@ -40,7 +40,7 @@ struct proto_event {
 	uint16_t	 id;		/* FastCGI request id; 0 for uwsgi */
 	bool		 keep;		/* BEGIN, REFUSE: FCGI_KEEP_CONN */
 	uint8_t		 end_status;	/* REFUSE: FCGI_UNKNOWN_ROLE ... */
-	uint16_t	 status;	/* REFUSE, ERROR: HTTP status or 0 */
+	uint16_t	 status;	/* REFUSE, ERROR: HTTP, or 0 */
 	const char	*why;		/* REFUSE, ERROR: static text for logs */
 	struct proto_str data;
 };

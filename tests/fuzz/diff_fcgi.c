@@ -493,8 +493,10 @@ oddity(const struct bytes *input)
 
 	while (odd == ODD_NONE && !w.over && left >= 8 && p[0] == 1) {
 		len = (size_t)(p[4] << 8 | p[5]);
-		if (len > left - 8)
+		if (len > left - 8) {
+			odd = p[2] == 0 && p[3] == 0 ? ODD_MANAGEMENT : odd;
 			break;
+		}
 		odd = walk_record(&w, p, len);
 		len += 8 + p[6];
 		if (len > left)
