@@ -84,16 +84,25 @@ log_to(int fd, enum log_level level)
 }
 
 int
+log_facility(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(log_facilities); i++)
+		if (strcmp(log_facilities[i].name, name) == 0)
+			return log_facilities[i].value;
+	return -1;
+}
+
+int
 log_to_syslog(const char *facility, const char *ident, struct err *err)
 {
-	const struct log_facility *f;
+	int value = log_facility(facility);
 
-	for (f = log_facilities; strcmp(f->name, facility) != 0; f++)
-		if (f == &log_facilities[nitems(log_facilities) - 1])
-			return err_set(err, "syslog has no facility %s",
-			    facility);
+	if (value == -1)
+		return err_set(err, "syslog has no facility %s", facility);
 	snprintf(log_state.ident, sizeof(log_state.ident), "%s", ident);
-	openlog(log_state.ident, LOG_PID | LOG_NDELAY, f->value);
+	openlog(log_state.ident, LOG_PID | LOG_NDELAY, value);
 	log_state.fd = -1;
 	return 0;
 }

@@ -25,6 +25,8 @@ enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_, LOG_CRIT_ };
  * so open files and pipes with O_NONBLOCK; sockets are seen to here.
  */
 void	log_to(int fd, enum log_level);
+/* syslog's number for a facility name such as "daemon", -1 if there is none. */
+int	log_facility(const char *name);
 /* Send lines to syslog(3) at a facility name such as "daemon". */
 int	log_to_syslog(const char *facility, const char *ident, struct err *)
 	    MUSTCHECK;

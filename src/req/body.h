@@ -2,7 +2,8 @@
 /*
  * A request body that arrives before the application runs: in memory up to a
  * limit, beyond it in an unlinked temporary file (a memfd where the directory
- * cannot be written).
+ * cannot be written). Bodies share a bound on their memory, one per process:
+ * past it a body goes to a file early, so many half-sent ones cost no memory.
  */
 #ifndef REQ_BODY_H
 #define REQ_BODY_H
@@ -27,11 +28,14 @@ struct body {
 
 struct body_conf {
 	size_t		 memory;	/* body_memory */
+	size_t		 memory_sum;	/* of all bodies of this process */
 	uint64_t	 limit;		/* body_limit, 0: none */
 	const char	*dir;		/* spool_dir */
 };
 
 void	body_init(struct body *);
+/* Ready for another body; a small buffer is kept. */
+void	body_reset(struct body *);
 void	body_fini(struct body *);
 
 /* Append; -1 and errno (ENOSPC, ENOMEM ...) where it cannot be kept. */

@@ -20,12 +20,14 @@
  */
 struct req_io {
 	enum io_result (*writev)(struct req *, struct iovec *, int n);
+	/* n bytes from *off, which advances; less: the file has ended. */
 	enum io_result (*sendfile)(struct req *, int fd, int64_t *off,
 			    uint64_t n);
 	/* Whether the peer is known to have left. Does not block. */
 	bool	(*gone)(struct req *);
 };
 
+struct access_log;
 struct req_conf;
 
 struct req {
@@ -59,19 +61,19 @@ struct req_conf {
 	bool			 sendfile;
 	bool			 proxy_stderr;
 	const char		*app_name;
-	struct access_format	*access;	/* NULL: no access log */
-	int			 access_fd;
+	int			 worker_id;
+	struct access_log	*access;	/* NULL: no access log */
 };
 
 /*
- * Ready for a new request; memory of an earlier one is kept for reuse. fini
- * frees all.
+ * init: a new one, whose memory comes with its first use. reset: ready for
+ * another request, what one usually needs is kept. fini frees all.
  */
 void	req_init(struct req *, const struct req_conf *);
 void	req_reset(struct req *);
 void	req_fini(struct req *);
 
-/* "GET /uri" for log lines, escaped. Returns out. */
+/* "GET /uri" for log lines, escaped and cut to size. Returns out. */
 const char *req_line(const struct req *, char *out, size_t size);
 
 #endif

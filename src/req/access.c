@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: MIT */
+/* The access log: format, line, and where it goes. */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/logfile.h"
+#include "req/access.h"
+#include "req/req.h"
+
+#define ACCESS_LINE	4096	/* PIPE_BUF: a pipe takes it whole or not */
+#define ACCESS_SYSLOG	"syslog:"
+#define ACCESS_DEVLOG	"/dev/log"
+
+/* A line being made; what does not fit is left out, and full says so. */
+struct access_line {
+	size_t	 len;
+	bool	 full;
+	char	 s[ACCESS_LINE];
+};
+
+/* What atoms are made of. */
+struct access_ctx {
+	struct access_log	*log;
+	const struct req	*req;
+	int64_t			 ns;	/* duration */
+	struct str		 arg;	/* {name} of this atom, or literal */
+};
+
+typedef void access_put(struct access_line *, const struct access_ctx *);
+
+struct access_atom {
+	access_put	*put;
+	char		*arg;		/* owned, NULL: none */
+};
+
+struct access_format {
+	struct access_atom *v;
+	size_t		 n;
+};
+
+enum access_kind { ACCESS_FILE, ACCESS_SOCKET, ACCESS_SYSLOGD };
+
+struct access_log {
+	struct access_format *format;
+	enum access_kind kind;
+	int		 fd;
+	char		*path;		/* ACCESS_FILE by name, else NULL */
+	int		 facility;
+	uint64_t	 dropped;
+	uint32_t	 opened;	/* wall clock, makes ids unique */
+	uint32_t	 lines;
+	time_t		 second;	/* that date is of */
+	char		 date[40];
+};
+
+static void
+access_add(struct access_line *l, const char *p, size_t n)
+{
+	size_t room = sizeof(l->s) - 1 - l->len;	/* 1: the line end */
+
+	if (n > room) {
+		l->full = true;
+		n = room;
+	}
+	memcpy(l->s + l->len, p, n);
+	l->len += n;
+}
+
+static void
+access_add_byte(struct access_line *l, unsigned char c)
+{
+	char hex[5];
+
+	if (c == '"' || c == '\\') {
+		hex[0] = '\\';
+		hex[1] = (char)c;
+		access_add(l, hex, 2);
+	} else {
+		snprintf(hex, sizeof(hex), "\\x%02x", c);
+		access_add(l, hex, 4);
+	}
+}
+
+static bool
+access_is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Bytes from outside: nothing in them ends a quoted field or a line. */
+static void
+access_add_value(struct access_line *l, struct str s)
+{
+	size_t i, from = 0;
+
+	if (s.p == NULL || s.len == 0) {
+		access_add(l, "-", 1);
+		return;
+	}
+	for (i = 0; i < s.len && !l->full; i++) {
+		if (access_is_plain((unsigned char)s.p[i]))
+			continue;
+		access_add(l, s.p + from, i - from);
+		access_add_byte(l, (unsigned char)s.p[i]);
+		from = i + 1;
+	}
+	if (!l->full)
+		access_add(l, s.p + from, s.len - from);
+}
+
+static void access_add_format(struct access_line *, const char *, ...)
+	    PRINTFLIKE(2, 3);
+
+static void
+access_add_format(struct access_line *l, const char *fmt, ...)
+{
+	char text[64];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	access_add(l, text, (size_t)n);
+}
+
+static struct str
+access_known(const struct access_ctx *c, enum param_id id)
+{
+	return c->req->params.known[id];
+}
+
+static void
+access_put_literal(struct access_line *l, const struct access_ctx *c)
+{
+	access_add(l, c->arg.p, c->arg.len);
+}
+
+static void
+access_put_host(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_value(l, access_known(c, PARAM_REMOTE_ADDR));
+}
+
+static void
+access_put_dash(struct access_line *l, const struct access_ctx *c UNUSED)
+{
+	access_add(l, "-", 1);
+}
+
+static void
+access_put_user(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_value(l, access_known(c, PARAM_REMOTE_USER));
+}
+
+/* Made once a second. */
+static void
+access_put_date(struct access_line *l, const struct access_ctx *c)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now != c->log->second) {
+		c->log->second = now;
+		localtime_r(&now, &tm);
+		strftime(c->log->date, sizeof(c->log->date),
+		    "[%d/%b/%Y:%H:%M:%S %z]", &tm);
+	}
+	access_add(l, c->log->date, strlen(c->log->date));
+}
+
+static void
+access_put_method(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_value(l, access_known(c, PARAM_REQUEST_METHOD));
+}
+
+static void
+access_put_path(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_value(l, c->req->params.path_info);
+}
+
+static void
+access_put_query(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_value(l, c->req->params.query_string);
+}
+
+static void
+access_put_protocol(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_value(l, c->req->params.server_protocol);
+}
+
+static void
+access_put_request(struct access_line *l, const struct access_ctx *c)
+{
+	struct str uri = access_known(c, PARAM_REQUEST_URI);
+
+	access_put_method(l, c);
+	access_add(l, " ", 1);
+	access_add_value(l, uri.p != NULL ? uri : c->req->params.path_info);
+	access_add(l, " ", 1);
+	access_put_protocol(l, c);
+}
+
+/* A client that left got no status: 499, as nginx has it. */
+static void
+access_put_status(struct access_line *l, const struct access_ctx *c)
+{
+	const struct resp *r = &c->req->resp;
+
+	access_add_format(l, "%d", r->gone ? 499 : r->status);
+}
+
+static void
+access_put_bytes(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%llu", (unsigned long long)c->req->resp.wire);
+}
+
+static void
+access_put_bytes_or_dash(struct access_line *l, const struct access_ctx *c)
+{
+	if (c->req->resp.wire == 0)
+		access_add(l, "-", 1);
+	else
+		access_put_bytes(l, c);
+}
+
+static void
+access_put_seconds(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%lld", (long long)(c->ns / 1000000000));
+}
+
+static void
+access_put_millis(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%lld", (long long)(c->ns / 1000000));
+}
+
+static void
+access_put_micros(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%lld", (long long)(c->ns / 1000));
+}
+
+static void
+access_put_decimal(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%lld.%06lld", (long long)(c->ns / 1000000000),
+	    (long long)(c->ns / 1000 % 1000000));
+}
+
+static void
+access_put_pid(struct access_line *l, const struct access_ctx *c UNUSED)
+{
+	access_add_format(l, "<%d>", (int)getpid());
+}
+
+static void
+access_put_app(struct access_line *l, const struct access_ctx *c)
+{
+	const char *name = c->req->conf->app_name;
+
+	access_add_value(l, (struct str){ name, strlen(name) });
+}
+
+static void
+access_put_worker(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%d", c->req->conf->worker_id);
+}
+
+static void
+access_put_why(struct access_line *l, const struct access_ctx *c)
+{
+	const struct resp *r = &c->req->resp;
+	const char *why = r->gone ? "aborted" : r->failed ? "truncated" : "ok";
+
+	access_add(l, why, strlen(why));
+}
+
+static void
+access_put_received(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%llu", (unsigned long long)c->req->body.len);
+}
+
+static void
+access_put_id(struct access_line *l, const struct access_ctx *c)
+{
+	access_add_format(l, "%x-%x-%x", (unsigned)c->log->opened,
+	    (unsigned)getpid(), (unsigned)c->log->lines);
+}
+
+/* A parameter by name, whatever its case; of a repeated one the first. */
+static void
+access_put_param(struct access_line *l, const struct access_ctx *c)
+{
+	const struct params *p = &c->req->params;
+	struct str value = { NULL, 0 };
+	unsigned i;
+
+	for (i = 1; i < p->n && value.p == NULL; i++)
+		if (str_caseeq(p->v[i].name, c->arg))
+			value = p->v[i].value;
+	access_add_value(l, value);
+}
+
+static void
+access_put_referer(struct access_line *l, const struct access_ctx *c)
+{
+	struct access_ctx named = *c;
+
+	named.arg = STR("HTTP_REFERER");
+	access_put_param(l, &named);
+}
+
+static void
+access_put_agent(struct access_line *l, const struct access_ctx *c)
+{
+	struct access_ctx named = *c;
+
+	named.arg = STR("HTTP_USER_AGENT");
+	access_put_param(l, &named);
+}
+
+/* A line of the head that was sent, which stays in the response's buffer. */
+static void
+access_put_header(struct access_line *l, const struct access_ctx *c)
+{
+	const struct resp *r = &c->req->resp;
+	const char *p = r->out.data + PROTO_FRAME_MAX, *nl;
+	const char *end = r->out.data + r->head_end;
+	struct str name = { NULL, c->arg.len };
+	struct str value = { NULL, 0 };
+
+	for (; r->head_end > 0 && p < end && value.p == NULL; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		name.p = p;
+		if ((size_t)(nl - p) > name.len + 2 && p[name.len] == ':' &&
+		    str_caseeq(name, c->arg))
+			value = (struct str){ p + name.len + 2,
+			    (size_t)(nl - p) - name.len - 3 };
+	}
+	access_add_value(l, value);
+}
+
+static const struct {
+	const char	*name;
+	access_put	*put;
+} access_atoms[] = {
+	{ "h", access_put_host }, { "l", access_put_dash },
+	{ "u", access_put_user }, { "t", access_put_date },
+	{ "r", access_put_request }, { "m", access_put_method },
+	{ "U", access_put_path }, { "q", access_put_query },
+	{ "H", access_put_protocol }, { "s", access_put_status },
+	{ "b", access_put_bytes_or_dash }, { "B", access_put_bytes },
+	{ "f", access_put_referer }, { "a", access_put_agent },
+	{ "T", access_put_seconds }, { "M", access_put_millis },
+	{ "D", access_put_micros }, { "L", access_put_decimal },
+	{ "p", access_put_pid }, { "reqid", access_put_id },
+	{ "app", access_put_app }, { "wid", access_put_worker },
+	{ "why", access_put_why }, { "rx", access_put_received },
+};
+
+static void
+access_format_add(struct access_format *f, access_put *put, const char *p,
+    size_t n)
+{
+	f->v = xreallocarray(f->v, f->n + 1, sizeof(*f->v));
+	f->v[f->n].put = put;
+	f->v[f->n++].arg = p == NULL ? NULL : xstrndup(p, n);
+}
+
+/* X-Mine to the parameter that carries it. */
+static void
+access_format_add_request_header(struct access_format *f, struct str name)
+{
+	bool bare = str_caseeq(name, STR("Content-Type")) ||
+	    str_caseeq(name, STR("Content-Length"));
+	char *param, *p;
+
+	xasprintf(&param, "%s%.*s", bare ? "" : "HTTP_", (int)name.len, name.p);
+	for (p = param; *p != '\0'; p++)
+		if (*p == '-')
+			*p = '_';
+	access_format_add(f, access_put_param, param, strlen(param));
+	free(param);
+}
+
+/* {name}i, {name}o, {name}e. */
+static int
+access_compile_named(struct access_format *f, struct str atom)
+{
+	struct str name = { atom.p + 1, atom.len - 3 };
+
+	if (atom.len < 4 || atom.p[0] != '{' || atom.p[atom.len - 2] != '}')
+		return -1;
+	switch (atom.p[atom.len - 1]) {
+	case 'i':
+		access_format_add_request_header(f, name);
+		return 0;
+	case 'o':
+		access_format_add(f, access_put_header, name.p, name.len);
+		return 0;
+	case 'e':
+		access_format_add(f, access_put_param, name.p, name.len);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int
+access_compile_atom(struct access_format *f, struct str atom, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(access_atoms); i++) {
+		if (strlen(access_atoms[i].name) == atom.len &&
+		    memcmp(access_atoms[i].name, atom.p, atom.len) == 0) {
+			access_format_add(f, access_atoms[i].put, NULL, 0);
+			return 0;
+		}
+	}
+	if (access_compile_named(f, atom) == 0)
+		return 0;
+	return err_setc(err, 2, "access_logformat: unknown atom %%(%.*s)s",
+	    (int)atom.len, atom.p);
+}
+
+/* One piece at p: %%, %(atom)s or text up to the next %. Returns its end. */
+static const char *
+access_compile_piece(struct access_format *f, const char *p, struct err *err)
+{
+	const char *end;
+
+	if (p[0] != '%') {
+		end = p + strcspn(p, "%");
+		access_format_add(f, access_put_literal, p, (size_t)(end - p));
+		return end;
+	}
+	if (p[1] == '%') {
+		access_format_add(f, access_put_literal, "%", 1);
+		return p + 2;
+	}
+	if (p[1] != '(' || (end = strstr(p, ")s")) == NULL) {
+		err_setc(err, 2, "access_logformat: \"%.20s\" is neither %%%% "
+		    "nor %%(atom)s", p);
+		return NULL;
+	}
+	if (access_compile_atom(f, (struct str){ p + 2, (size_t)(end - p) - 2 },
+	    err) == -1)
+		return NULL;
+	return end + 2;
+}
+
+struct access_format *
+access_compile(const char *format, struct err *err)
+{
+	struct access_format *f = xcalloc(1, sizeof(*f));
+
+	while (*format != '\0') {
+		format = access_compile_piece(f, format, err);
+		if (format == NULL) {
+			access_free(f);
+			return NULL;
+		}
+	}
+	return f;
+}
+
+void
+access_free(struct access_format *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n; i++)
+		free(f->v[i].arg);
+	free(f->v);
+	free(f);
+}
+
+/* Datagrams, and never a wait for a daemon that does not read. */
+static int
+access_connect_syslog(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX,
+		.sun_path = ACCESS_DEVLOG };
+	int fd;
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd != -1 && connect(fd, (struct sockaddr *)&un,
+	    sizeof(un)) == -1) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static int
+access_open_syslog(struct access_log *log, const char *facility,
+    struct err *err)
+{
+	if ((log->facility = log_facility(facility)) == -1)
+		return err_setc(err, 2, "access_logfile: syslog has no "
+		    "facility %s", facility);
+	log->kind = ACCESS_SYSLOGD;
+	log->fd = access_connect_syslog();
+	return 0;
+}
+
+/*
+ * A pipe or terminal we inherited blocks, and its flags are shared with others:
+ * a description of our own does not.
+ */
+static int
+access_open_stdout(struct access_log *log)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISSOCK(st.st_mode))
+		log->kind = ACCESS_SOCKET;
+	else
+		fd = open("/proc/self/fd/1",
+		    O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	log->fd = fd != -1 ? fd : STDOUT_FILENO;
+	return 0;
+}
+
+static int
+access_open_file(struct access_log *log, const char *path, struct err *err)
+{
+	if ((log->fd = logfile_open(path, (uid_t)-1, (gid_t)-1, err)) == -1)
+		return -1;
+	log->path = xstrdup(path);
+	return 0;
+}
+
+static int
+access_open_any(struct access_log *log, const char *where, struct err *err)
+{
+	if (strncmp(where, ACCESS_SYSLOG, strlen(ACCESS_SYSLOG)) == 0)
+		return access_open_syslog(log, where + strlen(ACCESS_SYSLOG),
+		    err);
+	if (strcmp(where, "-") == 0)
+		return access_open_stdout(log);
+	return access_open_file(log, where, err);
+}
+
+struct access_log *
+access_open(const char *where, struct access_format *format, struct err *err)
+{
+	struct access_log *log = xcalloc(1, sizeof(*log));
+
+	log->opened = (uint32_t)time(NULL);
+	if (access_open_any(log, where, err) == -1) {
+		free(log);
+		return NULL;
+	}
+	log->format = format;
+	return log;
+}
+
+void
+access_reopen(struct access_log *log)
+{
+	struct err err;
+	int fd;
+
+	if (log->path == NULL)
+		return;
+	fd = logfile_open(log->path, (uid_t)-1, (gid_t)-1, &err);
+	if (fd == -1) {
+		log_warnx("%s; lines go on into the old file", err.text);
+		return;
+	}
+	close(log->fd);
+	log->fd = fd;
+}
+
+void
+access_close(struct access_log *log)
+{
+	if (log->fd > STDERR_FILENO)
+		close(log->fd);
+	access_free(log->format);
+	free(log->path);
+	free(log);
+}
+
+/* The daemon may have been started anew: one more try over a new socket. */
+static ssize_t
+access_send_syslog(struct access_log *log, const struct access_line *l)
+{
+	char head[64];
+	struct iovec v[2] = { { head, 0 }, { NULL, l->len - 1 } };
+	struct msghdr msg = { .msg_iov = v, .msg_iovlen = 2 };
+	const char *text = l->s;
+	ssize_t n = -1;
+
+	memcpy(&v[1].iov_base, &text, sizeof(text));
+	v[0].iov_len = (size_t)snprintf(head, sizeof(head), "<%d>saola[%d]: ",
+	    log->facility | LOG_INFO, (int)getpid());
+	if (log->fd != -1)
+		n = sendmsg(log->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n != -1 || errno == EAGAIN)
+		return n;
+	if (log->fd != -1)
+		close(log->fd);
+	if ((log->fd = access_connect_syslog()) == -1)
+		return -1;
+	return sendmsg(log->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t
+access_send(struct access_log *log, const struct access_line *l)
+{
+	switch (log->kind) {
+	case ACCESS_SYSLOGD:
+		return access_send_syslog(log, l);
+	case ACCESS_SOCKET:
+		return send(log->fd, l->s, l->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	default:
+		return write(log->fd, l->s, l->len);
+	}
+}
+
+void
+access_write(struct access_log *log, const struct req *req, int64_t end_ns)
+{
+	struct access_ctx c = {
+		.log = log, .req = req, .ns = end_ns - req->accepted_ns
+	};
+	const struct access_format *f = log->format;
+	struct access_line l;
+	size_t i;
+
+	l.len = 0;
+	l.full = false;
+	log->lines++;
+	for (i = 0; i < f->n && !l.full; i++) {
+		if (f->v[i].arg != NULL)
+			c.arg = (struct str){ f->v[i].arg,
+			    strlen(f->v[i].arg) };
+		f->v[i].put(&l, &c);
+	}
+	if (l.full)
+		memcpy(l.s + l.len - 3, "...", 3);
+	l.s[l.len++] = '\n';
+	if (access_send(log, &l) == -1)
+		log->dropped++;
+}
+
+uint64_t
+access_dropped(const struct access_log *log)
+{
+	return log->dropped;
+}
