@@ -83,21 +83,21 @@ sdaemon_read_notify(void)
 void
 sdaemon_init(void)
 {
+	sdaemon_read_fds();
+	sdaemon_read_notify();
+}
+
+void
+sdaemon_fini(void)
+{
 	static const char *const ours[] = {
 		"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
 		"WATCHDOG_PID", "WATCHDOG_USEC"
 	};
 	size_t i;
 
-	sdaemon_read_fds();
-	sdaemon_read_notify();
 	for (i = 0; i < nitems(ours); i++)
 		unsetenv(ours[i]);
-}
-
-void
-sdaemon_fini(void)
-{
 	if (sdaemon.notify != -1)
 		close(sdaemon.notify);
 	sdaemon.notify = -1;

@@ -11,11 +11,14 @@
 #include "base/attr.h"
 
 /*
- * Take LISTEN_* and NOTIFY_SOCKET out of the environment, before any fork (they
- * name this process) and once. The passed descriptors become CLOEXEC.
+ * Read LISTEN_* and NOTIFY_SOCKET, before any fork (they name this process) and
+ * once. The passed descriptors become CLOEXEC.
  */
 void	sdaemon_init(void);
-/* Forget the supervisor: in children, who must not speak for the master. */
+/*
+ * In children, who must not speak for the master: forget the supervisor, in the
+ * environment too.
+ */
 void	sdaemon_fini(void);
 
 /* How many sockets were passed. */

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The master: no Python, no request bytes. It owns sockets, children and
+ * timers; everything happens in callbacks of one libevent base.
+ *
+ *	master --< app --< gen (one serving, one next, old ones) --< child
+ *
+ * A gen is what one configuration made of an application: a template and its
+ * workers. Nothing is freed in the callback that ends it, but in master_tidy,
+ * which runs after it.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <sys/types.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/queue.h"
+#include "conf/conf.h"
+#include "os/listener.h"
+#include "state/scoreboard.h"
+
+/* A loaded configuration, kept as long as a gen was made from it. */
+struct config {
+	struct conf	*conf;
+	unsigned	 refs;
+};
+
+/* An open listener, kept as long as a gen that serves uses it. */
+struct sock {
+	TAILQ_ENTRY(sock)	 entry;
+	struct listener		*listener;
+	unsigned		 refs;
+};
+TAILQ_HEAD(socks, sock);
+
+enum child_state {
+	CHILD_NONE,		/* template: not running */
+	CHILD_ORDERED,		/* worker: its pid is not known yet */
+	CHILD_BOOTING,
+	CHILD_READY,
+	CHILD_STOPPING,		/* asked to leave */
+	CHILD_FAILED		/* its boot failed, which was told */
+};
+
+struct child {
+	TAILQ_ENTRY(child)	 entry;
+	struct gen		*gen;
+	pid_t			 pid;		/* 0: none known */
+	int			 id;		/* -1: the template */
+	uint32_t		 slot;
+	enum child_state	 state;
+	int64_t			 ready_ms;	/* when it became ready */
+	struct event		 timer;		/* it must boot, or be gone */
+};
+TAILQ_HEAD(children, child);
+
+struct gen {
+	TAILQ_ENTRY(gen)	 entry;		/* in app->old */
+	struct app		*app;
+	unsigned		 number;
+	struct config		*config;
+	const struct conf_app	*conf;
+	struct sock		**socks;
+	size_t			 nsocks;
+	struct child		 template;
+	struct children		 workers;
+	int			 target;	/* workers wanted */
+	int			 near, far;	/* the channel */
+	struct event		 on_channel;
+	struct event		 retry;		/* pending: backing off */
+	unsigned		 failures;	/* to boot, in a row */
+	unsigned		 quick;		/* deaths within 1 s, in a row */
+	bool			 proved;	/* a worker was ready */
+	bool			 complete;	/* all were, at once */
+	bool			 retired;
+};
+TAILQ_HEAD(gens, gen);
+
+struct app {
+	TAILQ_ENTRY(app)	 entry;
+	struct master		*master;
+	char			*name;
+	unsigned		 generation;	/* number of the newest */
+	struct gen		*serving;
+	struct gen		*next;		/* of a reload; NULL if none */
+	struct gens		 old;
+	int			 boot_code;	/* first boot failure's; 0 none */
+	bool			 leaving;	/* gone from the file */
+};
+TAILQ_HEAD(apps, app);
+
+/* How the master was asked to end; only grows. */
+enum master_stop { MASTER_RUNS, MASTER_DRAINS, MASTER_HURRIES };
+
+#define MASTER_SIGNALS	9
+
+struct master {
+	struct event_base	*base;
+	struct event		 signals[MASTER_SIGNALS];
+	int			 argc;
+	char			**argv;
+	struct config		*config;
+	struct apps		 apps;
+	struct socks		 socks;
+	struct board		*board;
+	bool			*slot_taken;	/* of board->nslots */
+	struct event		 tidy;
+	enum master_stop	 stop;
+	int			 code;		/* to exit with */
+	bool			 booted;	/* a worker was ready, ever */
+	bool			 ready;		/* every application was */
+	bool			 reloading, reload_again;
+};
+
+/* master.c */
+int	master_run(struct conf *, int argc, char **argv);
+struct config *config_new(struct conf *);
+struct config *config_get(struct config *);
+void	config_put(struct config *);
+/* Free what has ended, when the present callback is over. */
+void	master_tidy(struct master *);
+/* A worker became ready, or an application failed: who must know? */
+void	master_notice(struct master *);
+/* Take a free slot of the board; -1 if there is none. */
+int	master_take_slot(struct master *);
+void	master_give_slot(struct master *, uint32_t);
+/* Take what the configuration says about the error log. */
+int	master_set_log(const struct conf *, struct err *) MUSTCHECK;
+
+/* sock.c: listeners by their text, shared by generations */
+struct sock *sock_get(struct master *, const char *text,
+	    const struct listener_opts *, struct err *) MUSTCHECK;
+/* True if that was the last user, and a queue went away with it. */
+bool	sock_put(struct master *, struct sock *);
+/* The bind texts of an application, passed sockets of its name included. */
+int	sock_binds(const struct conf *, const struct conf_app *,
+	    struct strlist *, struct err *) MUSTCHECK;
+int	sock_options(const struct conf_app *, struct listener_opts *,
+	    struct err *) MUSTCHECK;
+
+/* app.c */
+struct app *app_new(struct master *, const char *name);
+struct app *app_find(struct master *, const char *name);
+void	app_free(struct app *);
+/* TTIN, TTOU: so many workers more, but never less than one. */
+void	app_change_target(struct app *, int by);
+/* No generation of it is left. */
+bool	app_is_empty(const struct app *);
+/* USR1 to its templates and workers. */
+void	app_reopen_logs(struct app *);
+/* Leave all generations. */
+void	app_retire(struct app *, int signo);
+
+/* gen.c */
+struct gen *gen_new(struct app *, struct config *, const struct conf_app *,
+	    struct err *) MUSTCHECK;
+void	gen_free(struct gen *);
+bool	gen_is_empty(const struct gen *);
+/* Move towards what is wanted: template, first worker, the others. */
+void	gen_fill(struct gen *);
+/* Ask all to leave (TERM or INT); it joins app->old. */
+void	gen_retire(struct gen *, int signo);
+/* To every process of it. */
+void	gen_signal(const struct gen *, int signo);
+/* Make its access log where only root can, so that workers can open it. */
+int	gen_make_access_log(const struct conf_app *, struct err *) MUSTCHECK;
+void	gen_on_worker_ready(struct gen *);
+/* who failed to boot: back off, or give the reload up. */
+void	gen_on_boot_failure(struct gen *, const char *who, int code,
+	    const char *why);
+/* A worker that was ready died after so many ms. */
+void	gen_on_death(struct gen *, int64_t lived_ms);
+int	gen_count(const struct gen *, enum child_state);
+
+/* child.c */
+void	child_init(struct child *, struct gen *, int id);
+void	child_start_template(struct gen *);
+/* Order a worker; -1 if none can be now. */
+int	child_order(struct gen *) MUSTCHECK;
+/* TERM: may finish; INT: at once; the deadline is set accordingly. */
+void	child_stop(struct child *, int signo);
+/* It serves or will; false once it was asked to leave, or failed. */
+bool	child_is_wanted(const struct child *);
+void	child_signal(const struct child *, int signo);
+/* Free a worker that has no process. */
+void	child_free(struct child *);
+/* SIGCHLD: the one place that reaps. */
+void	child_reap(struct master *);
+void	child_on_channel(evutil_socket_t, short, void *gen);
+/* Workers leave the terminal. */
+void	child_detach(struct gen *);
+
+/* stop.c */
+void	stop_gracefully(struct master *);	/* a second time: fast */
+void	stop_fast(struct master *);
+/* Stop because nothing ever booted. */
+void	stop_hopeless(struct master *, int code);
+
+/* reload.c */
+void	reload_start(struct master *);
+/* The next generation serves, or has failed. */
+void	reload_on_ready(struct gen *);
+void	reload_on_failure(struct gen *, const char *why);
+
+/* check.c */
+int	check_config(const struct conf *, int argc, char **argv);
+
+#endif
