@@ -207,7 +207,7 @@ void	stop_hopeless(struct master *, int code);
 void	reload_start(struct master *);
 /* The next generation serves, or has failed. */
 void	reload_on_ready(struct gen *);
-void	reload_on_failure(struct gen *, const char *why);
+void	reload_on_failure(struct gen *, const char *who, const char *why);
 
 /* check.c */
 int	check_config(const struct conf *, int argc, char **argv);
