@@ -37,6 +37,7 @@ struct slot_request {
 struct slot {
 	_Alignas(64)
 	_Atomic int32_t	 stage;		/* enum slot_stage */
+	_Atomic uint32_t app;		/* same for all who share listeners */
 	_Atomic uint32_t held;		/* connections in hand */
 	_Atomic uint64_t requests;	/* served since the fork */
 	_Atomic int64_t	 turn_ns;	/* last time its loop turned */
