@@ -110,7 +110,7 @@ struct master {
 	struct apps		 apps;
 	struct socks		 socks;
 	struct board		*board;
-	bool			*slot_taken;	/* of board->nslots */
+	bool			*slot_taken;	/* what the board cannot say */
 	struct event		 tidy;
 	enum master_stop	 stop;
 	int			 code;		/* to exit with */
