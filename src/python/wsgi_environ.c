@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "python/py_str.h"
 #include "python/wsgi_environ.h"
 #include "python/wsgi_file.h"
@@ -163,7 +164,7 @@ static inline bool
 env_has(const struct env_entry *e, struct str s)
 {
 	return e->value != NULL && e->len == s.len &&
-	    memcmp(e->text, s.p, s.len) == 0;
+	    bytes_same(e->text, s.p, s.len);
 }
 
 /* Make env, a copy of the template, that of this request. */
