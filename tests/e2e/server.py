@@ -18,7 +18,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 APPS = TOP / "tests" / "apps"
 BINARY = os.environ.get("SAOLA", str(TOP / "saola"))
 
-PATIENCE = 30          # seconds until a test gives an event up
+PATIENCE = float(os.environ.get("PATIENCE", 10))    # seconds for an event
 
 READY = r"app \S+: ready \(\d+ workers?\)"
 SANITIZER = re.compile(
