@@ -22,8 +22,11 @@ enum worker_stop {
 	STOP_FAST		/* now */
 };
 
-/* Interrupts a blocking system call of the main thread, and does nothing. */
-#define WORKER_POKE	SIGRTMAX
+/*
+ * Interrupts a blocking system call of the main thread, and does nothing. Not
+ * SIGRTMAX: valgrind keeps that for itself, and a worker would never leave.
+ */
+#define WORKER_POKE	(SIGRTMAX - 1)
 
 struct worker_class;
 

@@ -288,8 +288,12 @@ class Bench:
                                 env={"PYTHONHASHSEED": "0"})
         with server:
             self.load(server, *lane.load, "-w", 60, "-n", requests)
+            processes = procfs.tree(server.pid)
         total = 0
-        for name in os.listdir(outdir):
+        for name in map(str, processes):
+            if not os.path.exists(os.path.join(outdir, name)):
+                raise Failure(f"process {name} ended without its counts\n"
+                              + server.log_tail())
             with open(os.path.join(outdir, name)) as f:
                 total += sum(int(line.split()[1]) for line in f
                              if line.startswith("totals:"))
