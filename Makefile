@@ -7,8 +7,9 @@ B	?= build
 PYTHON	:= /usr/bin/python3
 
 # Debian's libraries, also where another python3 or pkg-config path is first.
-MULTIARCH := $(shell $(CC) -print-multiarch)
-export PKG_CONFIG_LIBDIR := /usr/lib/$(MULTIARCH)/pkgconfig:/usr/lib/pkgconfig:/usr/share/pkgconfig
+space	:= $(subst ,, )
+export PKG_CONFIG_LIBDIR := $(subst $(space),:,$(strip \
+	$(wildcard /usr/lib/*/pkgconfig) /usr/lib/pkgconfig /usr/share/pkgconfig))
 
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
