@@ -535,6 +535,7 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     rundir = tempfile.mkdtemp(prefix="saola-bench-")
+    os.chmod(rundir, 0o711)     # or saola warns of what a proxy cannot enter
     try:
         bench = Bench(options, rundir)
         for name in bench.shop.missing:
