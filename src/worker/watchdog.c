@@ -71,6 +71,7 @@ watchdog_stop(struct worker *w, enum worker_stop how, int64_t *deadline)
 		_exit(0);
 	*deadline = watchdog_deadline(w, how);
 	w->stop = how;
+	w->awake = false;
 }
 
 static void
