@@ -25,6 +25,7 @@
 #include "worker/template.h"
 
 #define CHILD_MESSAGES	64	/* taken in one turn of the loop */
+#define CHILD_SOON_MS	1000
 #define CHILD_LEAVE_MS	5000	/* for exit handlers */
 
 static void
@@ -446,14 +447,24 @@ child_forget_template(struct gen *g)
 	g->template.state = CHILD_NONE;
 }
 
+/* It was ready, and died soon and without having been of any use. */
+static bool
+child_died_at_once(const struct child *c)
+{
+	const struct board *b = c->gen->app->master->board;
+
+	return c->state == CHILD_READY &&
+	    clock_ms() - c->ready_ms < CHILD_SOON_MS &&
+	    (c->id < 0 || b->slots[c->slot].requests == 0);
+}
+
 static void
 child_on_end(struct child *c, int status, const struct rusage *ru)
 {
 	struct gen *g = c->gen;
 	const char *who = child_who(c);
 	bool booting = c->state == CHILD_BOOTING;
-	int64_t lived = c->state == CHILD_READY ? clock_ms() - c->ready_ms :
-	    INT64_MAX;
+	bool at_once = child_died_at_once(c);
 
 	child_log_end(c, status, ru);
 	if (c->id < 0)
@@ -462,7 +473,7 @@ child_on_end(struct child *c, int status, const struct rusage *ru)
 		child_free(c);
 	if (booting)
 		gen_on_boot_failure(g, who, 3, child_cause(status));
-	gen_on_death(g, lived);
+	gen_on_death(g, at_once);
 	master_tidy(g->app->master);
 }
 

@@ -15,7 +15,6 @@
 
 #define GEN_BOOTS	8	/* workers that boot at once */
 #define GEN_BACKOFF	30	/* seconds, at most */
-#define GEN_QUICK_MS	1000	/* a worker that lives less died at once */
 
 static void
 gen_on_retry(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -289,11 +288,11 @@ gen_on_boot_failure(struct gen *g, const char *who, int code, const char *why)
 
 /* One that dies at once may be bad luck; the next one is a crash loop. */
 void
-gen_on_death(struct gen *g, int64_t lived_ms)
+gen_on_death(struct gen *g, bool at_once)
 {
 	if (g->retired)
 		return;
-	g->quick = lived_ms < GEN_QUICK_MS ? g->quick + 1 : 0;
+	g->quick = at_once ? g->quick + 1 : 0;
 	if (g->quick > 1)
 		gen_back_off(g, g->quick - 2);
 	gen_fill(g);

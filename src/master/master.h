@@ -76,7 +76,7 @@ struct gen {
 	struct event		 on_channel;
 	struct event		 retry;		/* pending: backing off */
 	unsigned		 failures;	/* to boot, in a row */
-	unsigned		 quick;		/* deaths within 1 s, in a row */
+	unsigned		 quick;		/* useless lives, in a row */
 	bool			 proved;	/* a worker was ready */
 	bool			 complete;	/* all were, at once */
 	bool			 retired;
@@ -175,8 +175,8 @@ void	gen_on_worker_ready(struct gen *);
 /* who failed to boot: back off, or give the reload up. */
 void	gen_on_boot_failure(struct gen *, const char *who, int code,
 	    const char *why);
-/* A worker that was ready died after so many ms. */
-void	gen_on_death(struct gen *, int64_t lived_ms);
+/* A child died; at once: before it was of any use. */
+void	gen_on_death(struct gen *, bool at_once);
 int	gen_count(const struct gen *, enum child_state);
 
 /* child.c */
