@@ -12,6 +12,7 @@
 #include "os/channel.h"
 #include "os/logfile.h"
 #include "os/priv.h"
+#include "req/access.h"
 
 #define GEN_BOOTS	8	/* workers that boot at once */
 #define GEN_BACKOFF	30	/* seconds, at most */
@@ -110,6 +111,7 @@ gen_new(struct app *app, struct config *config, const struct conf_app *conf,
 	child_init(&g->template, g, -1);
 	evtimer_assign(&g->retry, app->master->base, gen_on_retry, g);
 	if (gen_open_socks(g, err) == 0 && gen_open_channel(g, err) == 0 &&
+	    access_check(conf->s.access_logformat, err) == 0 &&
 	    gen_make_access_log(conf, err) == 0)
 		return g;
 	err_prefix(err, "app %s (%s)", conf->name, conf->where);

@@ -500,6 +500,17 @@ access_free(struct access_format *f)
 	free(f);
 }
 
+int
+access_check(const char *format, struct err *err)
+{
+	struct access_format *f = access_compile(format, err);
+
+	if (f == NULL)
+		return -1;
+	access_free(f);
+	return 0;
+}
+
 /* Datagrams, and never a wait for a daemon that does not read. */
 static int
 access_connect_syslog(void)
