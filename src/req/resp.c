@@ -171,6 +171,28 @@ enum resp_name {
 	NAME_OTHER, NAME_STATUS, NAME_HOP, NAME_LENGTH, NAME_TYPE, NAME_ACCEL
 };
 
+/*
+ * Whether a token is this lower-case name of letters and hyphens: of a token's
+ * bytes only these become them by setting one bit.
+ */
+static bool
+resp_is_named(struct str token, struct str name)
+{
+	uint64_t a, b, diff = 0;
+	size_t i;
+
+	if (token.len != name.len)
+		return false;
+	for (i = 0; i + sizeof(a) <= name.len; i += sizeof(a)) {
+		memcpy(&a, token.p + i, sizeof(a));
+		memcpy(&b, name.p + i, sizeof(b));
+		diff |= (a | ONES * 0x20) ^ b;
+	}
+	for (; i < name.len; i++)
+		diff |= (uint64_t)((token.p[i] | 0x20) ^ name.p[i]);
+	return diff == 0;
+}
+
 static enum resp_name
 resp_name(struct str name)
 {
@@ -195,8 +217,7 @@ resp_name(struct str name)
 	size_t i;
 
 	for (i = 0; i < nitems(names); i++)
-		if (names[i].name.len == name.len &&
-		    str_caseeq(names[i].name, name))
+		if (resp_is_named(name, names[i].name))
 			return names[i].what;
 	return NAME_OTHER;
 }
