@@ -284,7 +284,8 @@ params_server_name(const struct params *p, const char *listener)
 
 	if (s.len == 0)
 		s = params_host(p->known[PARAM_HTTP_HOST]);
-	if (s.len == 0 && listener != NULL && strncmp(listener, "unix:", 5) != 0)
+	if (s.len == 0 && listener != NULL &&
+	    strncmp(listener, "unix:", 5) != 0)
 		s = params_host((struct str){ listener, strlen(listener) });
 	return s.len > 0 ? s : STR("localhost");
 }
