@@ -469,9 +469,9 @@ scheme_is_found(void **state)
 	for (i = 0; i < nitems(no); i++)
 		scheme_is("http", (struct pair[]){ { "HTTPS", no[i] }, ALL });
 	scheme_is("https", (struct pair[]){ { "HTTPS", "off" },
+	    { "REQUEST_SCHEME", "https" }, ALL });
 	scheme_is("http", (struct pair[]){ { "REQUEST_SCHEME", "HTTPS" },
 	    ALL });
-	scheme_is("http", (struct pair[]){ { "REQUEST_SCHEME", "HTTPS" }, ALL });
 	scheme_is("http", (struct pair[]){ { "REQUEST_SCHEME", "http" },
 	    { "UWSGI_SCHEME", "https" }, ALL });
 	scheme_is("https", (struct pair[]){ { "REQUEST_SCHEME", "ftp" },
