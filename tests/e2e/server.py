@@ -149,7 +149,7 @@ class Server:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         for name, value in os.environ.items():
-            if name.endswith("SAN_OPTIONS"):
+            if name.endswith("SAN_OPTIONS") or name == "PYTHONMALLOC":
                 environ[name] = value
         environ.update({k: str(v) for k, v in env.items()})
         reader, writer = os.pipe()

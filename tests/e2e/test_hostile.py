@@ -231,8 +231,20 @@ def test_f10_records_of_ids_that_are_not_active(fcgi):
         assert not conn.readable(0.1)
 
 
-def test_f11_begin_after_an_early_answer(live, fcgi):
-    """413 goes out before the body; then the id is used again at once."""
+def test_f11_the_id_is_free_although_stdin_never_ended(saola):
+    """413 goes out before the body; Apache then uses the id at once."""
+    server = saola("each:application", body_limit="1k")
+    with server.client("fastcgi").connect() as conn:
+        for _ in range(3):
+            conn.send(b"".join(request(flags=1, CONTENT_LENGTH="2000")[:3]))
+            r = conn.response()
+            assert r.status == 413 and r.end[1] == f.COMPLETE
+            conn.send(f.record(f.STDIN, 1, b"never ended"))
+        conn.send(whole(flags=1))
+        assert conn.response().body == b"hello\n"
+
+
+def test_f11_the_id_of_a_refused_role_is_free(fcgi):
     with fcgi.connect() as conn:
         conn.send(f.begin(flags=1, role=2) + f.record(f.PARAMS, 1, params()))
         assert conn.response().status == 500

@@ -72,7 +72,7 @@ def spool_files(server):
 def test_a_large_body_waits_in_an_unlinked_file(limited, tmp_path):
     spool = tmp_path / "spool"
     spool.mkdir()
-    client, server = limited(spool_dir=spool)
+    client, server = limited(spool_dir=spool, body_memory="64k")
     data = client.wire("POST", "/", {}, b"x" * 200000)
     with client.connect() as conn:
         conn.send(data[:-50000])
@@ -85,7 +85,8 @@ def test_a_large_body_waits_in_an_unlinked_file(limited, tmp_path):
 
 
 def test_without_a_place_for_files_memory_does(limited, tmp_path):
-    client, server = limited(spool_dir=tmp_path / "missing")
+    client, server = limited(spool_dir=tmp_path / "missing",
+                             body_memory="64k")
     body = os.urandom(200000)
     assert client.request("POST", "/", {}, body).body == body
     assert server.workers()

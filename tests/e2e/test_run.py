@@ -96,7 +96,8 @@ def test_the_demo(run):
     lines = client.request("GET", "/uwsgi/stream").text.splitlines()
     assert len(lines) == 20
     body, kind = form(("file", "a&b.txt", b"x" * 1234567))
-    shown = client.request("POST", "/upload", body, {"Content-Type": kind}).text
+    shown = client.request("POST", "/upload", body,
+                           {"Content-Type": kind}).text
     assert "1,234,567 bytes" in shown and "a&amp;b.txt" in shown
     one.interrupt()
     assert one.wait() == 0
@@ -142,8 +143,8 @@ def test_nginx_conf_example_is_whole(tmp_path):
 def test_the_harness_sees_orphans():
     """What the checks of every test rest on."""
     child = subprocess.run(
-        ["/bin/sh", "-c", "sleep 60 >/dev/null & echo $!"], stdout=subprocess.PIPE,
-        check=True)
+        ["/bin/sh", "-c", "sleep 60 >/dev/null & echo $!"],
+        stdout=subprocess.PIPE, check=True)
     pid = int(child.stdout)
     assert pid in procs.children(os.getpid())
     os.kill(pid, signal.SIGKILL)
