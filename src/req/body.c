@@ -13,7 +13,7 @@
 #include "req/body.h"
 
 #define BODY_FIRST	16384	/* first reservation, and the one kept */
-#define BODY_GROWTH	4	/* few copies of a body that turns out large */
+#define BODY_GROWTH	8	/* few copies of a body that turns out large */
 
 /* Reserved by all bodies of this process. Threads free what another took. */
 static _Atomic size_t body_reserved;

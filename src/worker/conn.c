@@ -678,28 +678,32 @@ conn_resume(struct conn *c)
 	return want;
 }
 
-/* Where body bytes may be read straight to; *n is 0 if nowhere. */
+/*
+ * Where body bytes may be read straight to, NULL if nowhere; *n of them. *all:
+ * no body byte comes behind these in the stream.
+ */
 static void *
-conn_direct(struct conn *c, size_t *n)
+conn_direct(struct conn *c, size_t *n, bool *all)
 {
 	uint64_t left, wanted;
+	void *room;
 
-	*n = 0;
+	*all = true;
 	if (c->state != CONN_BODY)
 		return NULL;
 	left = c->dec.ops->body_left(&c->dec);
 	wanted = conn_body_wanted(c);
-	if (left > wanted)
-		left = wanted;
-	if (left == 0)
+	*n = left < wanted ? (size_t)left : (size_t)wanted;
+	if (*n == 0)
 		return NULL;
-	*n = left < SIZE_MAX ? (size_t)left : SIZE_MAX;
-	return body_room(&c->req->body, &c->req->conf->body, n);
+	room = body_room(&c->req->body, &c->req->conf->body, n);
+	*all = room == NULL || *n == left;
+	return room;
 }
 
 /*
- * One read: body bytes go to where they stay, the rest into the shared buffer.
- * *full: there may be more.
+ * One read: body bytes go to where they stay, what follows them into the shared
+ * buffer. *full: there may be more.
  */
 static ssize_t
 conn_read(struct conn *c, struct proto_str *in, bool *full)
@@ -708,20 +712,25 @@ conn_read(struct conn *c, struct proto_str *in, bool *full)
 	struct iovec v[2] = {
 		{ NULL, 0 }, { cs->scratch, sizeof(cs->scratch) }
 	};
-	size_t direct;
+	size_t direct = 0;
 	ssize_t n;
+	bool all;
 
-	if ((v[0].iov_base = conn_direct(c, &v[0].iov_len)) == NULL) {
-		v[0].iov_len = 0;
+	*full = false;
+	if ((v[0].iov_base = conn_direct(c, &direct, &all)) == NULL) {
 		n = recv(c->fd, cs->scratch, sizeof(cs->scratch), 0);
-	} else
-		n = readv(c->fd, v, 2);
-	*full = n == (ssize_t)(v[0].iov_len + v[1].iov_len);
+		direct = 0;
+	} else {
+		v[0].iov_len = direct;
+		n = readv(c->fd, v, all ? 2 : 1);
+	}
 	in->p = cs->scratch;
 	in->len = 0;
 	if (n <= 0)
 		return n;
-	direct = (size_t)n < v[0].iov_len ? (size_t)n : v[0].iov_len;
+	*full = (size_t)n == direct + (all ? sizeof(cs->scratch) : 0);
+	if (direct > (size_t)n)
+		direct = (size_t)n;
 	if (direct > 0) {
 		body_took(&c->req->body, direct);
 		c->dec.ops->took(&c->dec, direct);

@@ -197,6 +197,7 @@ bodies_share_a_bound(void **state UNUSED)
 	struct body b[20];
 	size_t i, files = 0;
 
+	conf.memory = 65536;
 	conf.memory_sum = 10 * 65536;
 	for (i = 0; i < 20; i++) {
 		body_init(&b[i]);
