@@ -27,6 +27,7 @@
 #define CHILD_MESSAGES	64	/* taken in one turn of the loop */
 #define CHILD_SOON_MS	1000
 #define CHILD_LEAVE_MS	5000	/* for exit handlers */
+#define CHILD_SAY_MS	500	/* until a worker has said that it exists */
 
 static void
 child_set_timer(struct child *c, int64_t ms)
@@ -98,15 +99,9 @@ child_on_boot_timeout(struct child *c)
 
 	snprintf(why, sizeof(why), "not ready after %g s (startup_timeout)",
 	    (double)g->conf->s.startup_timeout / 1000);
-	if (c->pid != 0) {
-		child_signal(c, SIGKILL);
-		child_fail(c, 3, why);
-		return;
-	}
 	/* Nobody forked it: the template is stuck. */
-	child_free(c);
-	child_signal(&g->template, SIGKILL);
-	gen_on_boot_failure(g, "worker", 3, why);
+	child_signal(c->pid != 0 ? c : &g->template, SIGKILL);
+	child_fail(c, 3, why);
 }
 
 static void
@@ -116,6 +111,11 @@ child_on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	if (c->state != CHILD_STOPPING && c->state != CHILD_FAILED) {
 		child_on_boot_timeout(c);
+		return;
+	}
+	if (c->pid == 0) {		/* nor will it come any more */
+		master_tidy(c->gen->app->master);
+		child_free(c);
 		return;
 	}
 	log_warnx("app %s: %s killed: did not leave in time%s",
@@ -247,21 +247,26 @@ child_detach(struct gen *g)
 		log_warn("app %s: order to the template", g->app->name);
 }
 
-void
-child_stop(struct child *c, int signo)
+static void
+child_send_away(struct child *c, int signo)
 {
 	int64_t grace = c->gen->conf->s.graceful_timeout;
 
-	if (c->id >= 0 && c->pid == 0) {
-		child_free(c);
-		return;
-	}
-	if (c->pid == 0 || (!child_is_wanted(c) && signo == SIGTERM))
-		return;
 	child_signal(c, signo);
 	c->state = CHILD_STOPPING;
-	child_set_timer(c, signo == SIGTERM && c->id >= 0 ? grace :
-	    CHILD_LEAVE_MS);
+	child_set_timer(c, signo == SIGTERM && c->id >= 0 && c->pid != 0 ?
+	    grace : CHILD_LEAVE_MS);
+}
+
+void
+child_stop(struct child *c, int signo)
+{
+	bool is_template = c->id < 0;
+
+	if ((is_template && c->pid == 0) ||
+	    (!child_is_wanted(c) && signo == SIGTERM))
+		return;
+	child_send_away(c, signo);
 }
 
 static struct child *
@@ -278,12 +283,12 @@ child_of_pid(struct gen *g, pid_t pid)
 }
 
 static struct child *
-child_ordered(struct gen *g, int id)
+child_on_slot(struct gen *g, uint32_t slot)
 {
 	struct child *c;
 
 	TAILQ_FOREACH(c, &g->workers, entry)
-		if (c->state == CHILD_ORDERED && c->id == id)
+		if (c->pid == 0 && c->slot == slot)
 			return c;
 	return NULL;
 }
@@ -297,11 +302,11 @@ child_is_ours(pid_t pid)
 	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/* Its order may have been taken back, or died with a template. */
+/* One that is not wanted any more may serve already: it is asked to leave. */
 static void
-child_on_forked(struct gen *g, int id, pid_t pid)
+child_on_forked(struct gen *g, uint32_t slot, pid_t pid)
 {
-	struct child *c = child_ordered(g, id);
+	struct child *c = child_on_slot(g, slot);
 
 	if (child_of_pid(g, pid) != NULL || !child_is_ours(pid))
 		return;
@@ -310,7 +315,10 @@ child_on_forked(struct gen *g, int id, pid_t pid)
 		return;
 	}
 	c->pid = pid;
-	c->state = CHILD_BOOTING;
+	if (c->state == CHILD_ORDERED)
+		c->state = CHILD_BOOTING;
+	else
+		child_send_away(c, SIGTERM);
 }
 
 static void
@@ -318,8 +326,6 @@ child_on_ready(struct child *c)
 {
 	struct gen *g = c->gen;
 
-	if (c->state != CHILD_BOOTING)
-		return;
 	event_del(&c->timer);
 	c->state = CHILD_READY;
 	c->ready_ms = clock_ms();
@@ -338,19 +344,17 @@ child_exit_code(int code)
 	return code == 1 || code == 4 ? code : 3;
 }
 
+/* The template could not fork the worker of this slot. */
 static void
-child_on_failed(struct child *c, struct chan_msg *msg)
+child_on_unforked(struct gen *g, uint32_t slot, const char *why)
 {
-	struct child *ordered = child_ordered(c->gen, msg->worker);
-	int code = child_exit_code(msg->code);
+	struct child *c = child_on_slot(g, slot);
 
-	msg->text[sizeof(msg->text) - 1] = '\0';
-	if (c->state == CHILD_BOOTING)
-		child_fail(c, code, msg->text);
-	else if (c->id < 0 && ordered != NULL) {
-		child_free(ordered);
-		gen_on_boot_failure(c->gen, "worker", code, msg->text);
-	}
+	if (c == NULL)
+		return;
+	child_free(c);
+	gen_on_boot_failure(g, "worker", 3, why);
+	master_tidy(g->app->master);
 }
 
 static void
@@ -358,17 +362,22 @@ child_hear(struct gen *g, struct chan_msg *msg, pid_t pid)
 {
 	struct child *c;
 
+	msg->text[sizeof(msg->text) - 1] = '\0';
 	if (msg->kind == CHAN_FORKED) {
-		child_on_forked(g, msg->worker, pid);
+		child_on_forked(g, msg->slot, pid);
 		return;
 	}
 	c = child_of_pid(g, pid);
 	if (c == NULL)
 		return;
-	if (msg->kind == (c->id < 0 ? CHAN_UP : CHAN_READY))
+	if (msg->kind == CHAN_UNFORKED && c->id < 0)
+		child_on_unforked(g, msg->slot, msg->text);
+	else if (c->state != CHILD_BOOTING)
+		return;
+	else if (msg->kind == (c->id < 0 ? CHAN_UP : CHAN_READY))
 		child_on_ready(c);
 	else if (msg->kind == CHAN_FAILED)
-		child_on_failed(c, msg);
+		child_fail(c, child_exit_code(msg->code), msg->text);
 }
 
 void
@@ -403,19 +412,25 @@ child_cause(int status)
 	return text;
 }
 
-/* Orders that nobody will carry out. */
+/*
+ * Orders that nobody will carry out: those still in the channel. One more may
+ * have been taken from it, whose worker, if it exists, is about to say so.
+ */
 static void
 child_forget_orders(struct gen *g)
 {
 	struct chan_order order;
-	struct child *c, *next;
+	struct child *c;
 	pid_t pid;
 
 	while (channel_take(g->far, &order, sizeof(order), &pid) != -1)
-		;
-	TAILQ_FOREACH_SAFE(c, &g->workers, entry, next)
-		if (c->state == CHILD_ORDERED)
+		if ((c = child_on_slot(g, order.slot)) != NULL)
 			child_free(c);
+	TAILQ_FOREACH(c, &g->workers, entry)
+		if (c->pid == 0) {
+			c->state = CHILD_STOPPING;
+			child_set_timer(c, CHILD_SAY_MS);
+		}
 }
 
 /* Why it ended, unless that was told already or is nobody's concern. */

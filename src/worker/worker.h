@@ -22,6 +22,13 @@ enum worker_stop {
 	STOP_FAST		/* now */
 };
 
+/* Who is told to leave while it boots ends at once; one of the two wins. */
+enum worker_boot {
+	BOOT_RUNS,
+	BOOT_DONE,		/* it serves */
+	BOOT_OVER		/* it never will */
+};
+
 /*
  * Interrupts a blocking system call of the main thread, and does nothing. Not
  * SIGRTMAX: valgrind keeps that for itself, and a worker would never leave.
@@ -43,6 +50,7 @@ struct worker {
 	int			 channel;	/* to the master, SEQPACKET */
 	bool			 detach;	/* leave the terminal when ready */
 	pthread_t		 main;		/* the thread in class->run */
+	_Atomic int		 boot;		/* enum worker_boot */
 	_Atomic int		 stop;		/* enum worker_stop */
 	_Atomic bool		 reopen;	/* USR1: reopen the logs */
 	_Atomic bool		 awake;		/* run has seen stop */
@@ -76,8 +84,8 @@ enum chan_kind {
 	CHAN_UP,		/* template: interpreter started, app preloaded */
 	CHAN_FORKED,		/* worker: it exists */
 	CHAN_READY,		/* worker: it serves */
-	CHAN_FAILED		/* boot failed, with text; a template that */
-				/* names a worker could not fork that one */
+	CHAN_FAILED,		/* boot failed, with text */
+	CHAN_UNFORKED		/* template: that order failed, with text */
 };
 /* Order, master to template: fork one worker, or leave the terminal. */
 #define ORDER_DETACH	(-1)
@@ -87,11 +95,11 @@ struct chan_order {
 };
 struct chan_msg {
 	int32_t	 kind;		/* enum chan_kind */
-	int32_t	 worker;	/* id, -1: the template */
+	uint32_t slot;		/* of the order, FORKED or not carried out */
 	int32_t	 code;		/* FAILED: exit code it deserves */
 	char	 text[1024];	/* FAILED: one sentence */
 };
 /* Tell the master; false if there is none any more. */
-bool	chan_say(int channel, enum chan_kind, int worker, const struct err *);
+bool	chan_say(int channel, enum chan_kind, uint32_t slot, const struct err *);
 
 #endif
