@@ -731,13 +731,16 @@ def test_reloads_leave_no_descriptor(saola):
     server.signal(signal.SIGHUP)
     server.wait_for(lambda: len(server.grep(r"ready \(1 worker\)")) == 2)
     server.wait_for(lambda: len(server.children()) == 2)
+    server.wait_for(lambda: len(procs.descriptors(server.pid))
+                    == len(server.fds_before))
     master, worker = procs.descriptors(server.pid), facts(server)["fds"]
     for n in range(10):
         server.signal(signal.SIGHUP)
         server.wait_for(lambda: len(server.grep(r"ready \(1 worker\)"))
                         == n + 3)
     server.wait_for(lambda: len(server.children()) == 2)
-    assert len(procs.descriptors(server.pid)) == len(master)
+    # A generation is freed a moment after its last process is gone.
+    server.wait_for(lambda: len(procs.descriptors(server.pid)) == len(master))
     assert len(facts(server)["fds"]) == len(worker)
 
 
