@@ -606,6 +606,13 @@ fcgi_frame(uint8_t out[PROTO_FRAME_MAX], uint16_t id, size_t len)
 	return FCGI_HEADER_LEN;
 }
 
+static size_t
+fcgi_err_frame(uint8_t out[PROTO_FRAME_MAX], uint16_t id, size_t len)
+{
+	fcgi_encode_header(out, FCGI_STDERR, id, len);
+	return FCGI_HEADER_LEN;
+}
+
 /* The empty STDOUT record that ends the stream, and END_REQUEST. */
 static size_t
 fcgi_end(uint8_t out[PROTO_END_MAX], uint16_t id, uint32_t app_status,
@@ -641,5 +648,6 @@ const struct proto_ops fcgi_ops = {
 	.done = fcgi_done,
 	.pair = fcgi_pair,
 	.frame = fcgi_frame,
+	.err_frame = fcgi_err_frame,
 	.end = fcgi_end
 };
