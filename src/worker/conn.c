@@ -123,16 +123,6 @@ conns_any(const struct conns *cs)
 }
 
 void
-conns_drain(struct conns *cs)
-{
-	struct conn *c;
-
-	cs->last = true;
-	TAILQ_FOREACH(c, &cs->queues[QUEUE_IDLE], entry)
-		c->deadline_ms = conns_now_ms(cs) + CONN_LAST_MS;
-}
-
-void
 conn_from_init(struct conn_from *from, const struct listener *l)
 {
 	from->listener = l;
@@ -246,14 +236,26 @@ conn_is_progress(const struct conn *c)
 	    c->drain_until_ms > conns_now_ms(c->conns));
 }
 
+/* Nothing of a request has come. */
+static bool
+conn_is_silent(const struct conn *c)
+{
+	return c->state == CONN_IDLE ||
+	    (c->state == CONN_NEW && c->dec.ops == NULL);
+}
+
 static enum conn_queue
 conn_timeout(const struct conn *c, int64_t *ms)
 {
 	const struct conn_conf *conf = c->conns->conf;
 
+	if (c->conns->last && conn_is_silent(c)) {
+		*ms = CONN_LAST_MS;
+		return QUEUE_IDLE;
+	}
 	switch (c->state) {
 	case CONN_IDLE:
-		*ms = c->conns->last ? CONN_LAST_MS : conf->keep_ms;
+		*ms = conf->keep_ms;
 		return QUEUE_IDLE;
 	case CONN_DRAIN:
 		*ms = CONN_SILENCE_MS;
@@ -285,6 +287,21 @@ conn_wait(struct conn *c)
 	c->queued = true;
 	c->fresh = false;
 	return CONN_WAIT;
+}
+
+void
+conns_drain(struct conns *cs)
+{
+	struct conn *c, *next;
+
+	cs->last = true;
+	TAILQ_FOREACH(c, &cs->queues[QUEUE_IDLE], entry)
+		c->deadline_ms = conns_now_ms(cs) + CONN_LAST_MS;
+	TAILQ_FOREACH_SAFE(c, &cs->queues[QUEUE_CLIENT], entry, next)
+		if (conn_is_silent(c)) {
+			c->fresh = true;
+			conn_wait(c);
+		}
 }
 
 /* What the peer still sends means nothing any more, but must be read (R6). */
@@ -873,7 +890,7 @@ conn_finish(struct conn *c)
 
 /* Closed only with no byte to read: it might be a request. */
 static enum conn_want
-conn_expire_idle(struct conn *c)
+conn_expire_silent(struct conn *c)
 {
 	char byte;
 
@@ -885,13 +902,10 @@ conn_expire_idle(struct conn *c)
 enum conn_want
 conn_expire(struct conn *c)
 {
-	switch (c->state) {
-	case CONN_IDLE:
-		return conn_expire_idle(c);
-	case CONN_BODY:
-		conn_refuse(c, 408, "client_timeout", false);
-		return conn_flush(c) == -1 ? CONN_OVER : conn_wait(c);
-	default:
+	if (conn_is_silent(c))
+		return conn_expire_silent(c);
+	if (c->state != CONN_BODY)
 		return CONN_OVER;
-	}
+	conn_refuse(c, 408, "client_timeout", false);
+	return conn_flush(c) == -1 ? CONN_OVER : conn_wait(c);
 }
