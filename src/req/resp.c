@@ -546,12 +546,15 @@ resp_vec_add_end(struct resp_vec *w, uint8_t *out)
 static enum io_result
 resp_send_vec(struct req *req, struct str out, struct str p, bool last)
 {
-	struct resp_vec w = {
-		.req = req, .left = (uint64_t)out.len + p.len
-	};
+	struct resp_vec w;
 	uint8_t err[PROTO_FRAME_MAX], end[PROTO_FRAME_MAX + PROTO_END_MAX];
 	enum io_result res;
 
+	/* Not its arrays: clearing them would cost more than the rest. */
+	w.req = req;
+	w.left = (uint64_t)out.len + p.len;
+	w.room = 0;
+	w.n = w.nframes = 0;
 	if ((res = resp_vec_add(&w, out.p, out.len)) != IO_DONE ||
 	    (res = resp_vec_add(&w, p.p, p.len)) != IO_DONE ||
 	    (res = resp_vec_add_err(&w, err)) != IO_DONE ||
