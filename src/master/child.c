@@ -165,7 +165,7 @@ child_be_template(struct gen *g)
 	template_run(&(struct template){
 		.app = g->conf, .listeners = ls, .nlisteners = g->nsocks,
 		.board = m->board, .generation = g->number,
-		.channel = g->far, .detach = m->config->conf->m.daemon,
+		.channel = g->far, .detach = m->daemon,
 		.argc = m->argc, .argv = m->argv
 	});
 }
@@ -174,6 +174,7 @@ void
 child_start_template(struct gen *g)
 {
 	struct child *c = &g->template;
+	char why[128];
 	sigset_t was;
 
 	signals_block(&was);
@@ -182,8 +183,10 @@ child_start_template(struct gen *g)
 		child_be_template(g);
 	signals_unblock(&was);
 	if (c->pid == -1) {
+		snprintf(why, sizeof(why), "cannot fork: %s",
+		    strerror(errno));
 		c->pid = 0;
-		gen_on_boot_failure(g, "template", 3, strerror(errno));
+		gen_on_boot_failure(g, "template", 3, why);
 		return;
 	}
 	c->state = CHILD_BOOTING;

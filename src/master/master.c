@@ -172,7 +172,7 @@ master_on_booted(struct master *m)
 	struct app *app;
 
 	m->booted = true;
-	if (!m->config->conf->m.daemon)
+	if (!m->daemon)
 		return;
 	daemon_ready();
 	fds_mute();
@@ -322,13 +322,29 @@ master_start_apps(struct master *m, struct err *err)
 	return 0;
 }
 
+static void
+master_announce_app(const struct app *app)
+{
+	const struct conf_app *conf = app->serving->conf;
+	int n = app->serving->target;
+	char why[128];
+
+	conf_workers(conf, why, sizeof(why));
+	log_info("app %s: starting %d worker%s%s%s%s", app->name, n,
+	    n == 1 ? "" : "s", conf->s.workers.automatic ? " (" : "",
+	    conf->s.workers.automatic ? why : "",
+	    conf->s.workers.automatic ? ")" : "");
+	if (geteuid() == 0 && !is_set(conf->s.user))
+		log_warnx("app %s: runs as root; set user", app->name);
+}
+
 /* What an operator should see first. */
 static void
 master_announce(const struct master *m)
 {
 	const struct sock *s;
 	const struct app *app;
-	char where[160], why[128];
+	char where[160];
 
 	TAILQ_FOREACH(s, &m->socks, entry) {
 		addr_format(&s->listener->sock, s->listener->len, where,
@@ -336,14 +352,11 @@ master_announce(const struct master *m)
 		log_info("saola " SAOLA_VERSION " listening on %s "
 		    "(FastCGI and uwsgi, not HTTP)", where);
 	}
-	TAILQ_FOREACH(app, &m->apps, entry) {
-		conf_workers(app->serving->conf, why, sizeof(why));
-		log_info("app %s: starting %d worker%s (%s)", app->name,
-		    app->serving->target, app->serving->target == 1 ? "" : "s",
-		    why);
-		if (geteuid() == 0 && !is_set(app->serving->conf->s.user))
-			log_warnx("app %s: runs as root; set user", app->name);
-	}
+	TAILQ_FOREACH(app, &m->apps, entry)
+		master_announce_app(app);
+	if (m->daemon && logfile_error_fd() == STDERR_FILENO)
+		log_warnx("the error log ends when the terminal is left; set "
+		    "error_logfile");
 }
 
 static int
@@ -354,7 +367,7 @@ master_start(struct master *m, struct err *err)
 	sdaemon_init();
 	if (master_set_log(conf, err) == -1)
 		return -1;
-	if (conf->m.daemon && daemon_start(err) == -1)
+	if (m->daemon && daemon_start(err) == -1)
 		return -1;
 	title_set("master");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
@@ -362,7 +375,7 @@ master_start(struct master *m, struct err *err)
 	if (master_start_events(m, err) == -1 ||
 	    master_start_board(m, err) == -1)
 		return -1;
-	if (is_set(conf->m.pid) && pidfile_write(conf->m.pid, err) == -1)
+	if (m->pidfile != NULL && pidfile_write(m->pidfile, err) == -1)
 		return -1;
 	return master_start_apps(m, err);
 }
@@ -379,8 +392,9 @@ master_fini(struct master *m)
 			gen_free(app->serving);
 		app_free(app);
 	}
-	if (is_set(m->config->conf->m.pid))
-		pidfile_remove(m->config->conf->m.pid);
+	if (m->pidfile != NULL)
+		pidfile_remove(m->pidfile);
+	free(m->pidfile);
 	config_put(m->config);
 	free(m->slot_taken);
 	if (m->base == NULL)
@@ -400,6 +414,8 @@ master_run(struct conf *conf, int argc, char **argv)
 	TAILQ_INIT(&m.apps);
 	TAILQ_INIT(&m.socks);
 	m.config = config_new(conf);
+	m.daemon = conf->m.daemon;
+	m.pidfile = is_set(conf->m.pid) ? xstrdup(conf->m.pid) : NULL;
 	if (master_start(&m, &err) == -1) {
 		log_errorx("%s", err.text);
 		m.code = err.code;

@@ -107,6 +107,8 @@ struct master {
 	int			 argc;
 	char			**argv;
 	struct config		*config;
+	char			*pidfile;	/* of the start; NULL if none */
+	bool			 daemon;
 	struct apps		 apps;
 	struct socks		 socks;
 	struct board		*board;
