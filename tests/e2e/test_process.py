@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -387,6 +388,28 @@ def test_a_respawn_that_fails_to_boot_leaves_the_others(saola, tmp_path):
     write_app(tmp_path, "new")
     server.wait_log(r"worker \d \(pid \d+\) ready")
     assert len(server.workers()) == 2
+
+
+@pytest.mark.skipif(not ROOT, reason="the limit is another user's")
+def test_a_fork_that_fails_leaves_the_others(saola, tmp_path_factory):
+    """R22: no process for a second worker, until there is."""
+    place = tmp_path_factory.mktemp("nproc")
+    for part in [place, *place.parents][:3]:
+        part.chmod(part.stat().st_mode | 0o755)
+    write_app(place, "few")
+    uid = 41000 + os.getpid() % 1000
+    # Two workers with their watchdogs and the template; this is one more.
+    crowd = subprocess.Popen(["/bin/sleep", "100"], user=uid)
+    server = saola("app:application", chdir=place, workers=2, user=uid,
+                   group=uid, ready=False, preexec_fn=lambda:
+                   resource.setrlimit(resource.RLIMIT_NPROC, (5, 5)))
+    server.wait_log("worker failed to boot: cannot ")
+    server.wait_log("next try in 1 s")
+    assert get(server) == "few"
+    crowd.kill()
+    crowd.wait()
+    server.wait_log(r"ready \(2 workers\)")
+    server.settle()
 
 
 def test_strangers_are_reaped_silently(saola):
