@@ -241,7 +241,8 @@ class Server:
                 os.close(fd)
             assert ended, f"still running after {timeout} s"
         code = self.process.wait()
-        self.pipe.thread.join(2)
+        for pipe in self.pipe, self.out:
+            pipe.thread.join(2)
         return code
 
     def stop(self, number=SIGTERM, timeout=PATIENCE):

@@ -253,9 +253,8 @@ def test_lines_have_time_level_and_process(saola):
 def test_output_goes_where_it_went_without_capture(saola, protocol):
     server = saola("printing:application")
     server.client(protocol).request()
-    server.pipe.wait(lambda: server.out.lines, 10)
-    assert "printed to stderr" in server.log
-    assert "printed to stdout" in server.out.lines
+    server.wait_for(lambda: "printed to stderr" in server.log)
+    server.wait_for(lambda: "printed to stdout" in server.out.lines)
 
 
 def test_captured_output_is_in_the_error_log(saola, protocol):
