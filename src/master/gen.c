@@ -72,7 +72,7 @@ gen_open_channel(struct gen *g, struct err *err)
 	if (channel_open(&g->near, &g->far) == -1)
 		return err_set(err, "channel: %s", strerror(errno));
 	event_assign(&g->on_channel, g->app->master->base, g->near,
-	    EV_READ | EV_PERSIST, child_on_channel, g);
+	    EV_READ | EV_PERSIST, hear_on_channel, g);
 	event_add(&g->on_channel, NULL);
 	return 0;
 }

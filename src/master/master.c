@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/master.h"
+#include "os/cgroup.h"
 #include "os/daemon.h"
 #include "os/fds.h"
 #include "os/logfile.h"
@@ -249,7 +250,7 @@ static const struct master_signal {
 	int	  signo;
 	void	(*action)(struct master *);
 } master_signals[MASTER_SIGNALS] = {
-	{ SIGCHLD, child_reap },
+	{ SIGCHLD, reap_all },
 	{ SIGTERM, stop_gracefully },
 	{ SIGQUIT, stop_gracefully },
 	{ SIGINT, stop_fast },
@@ -415,6 +416,7 @@ master_run(struct conf *conf, int argc, char **argv)
 	TAILQ_INIT(&m.socks);
 	m.config = config_new(conf);
 	m.daemon = conf->m.daemon;
+	m.oom_kills = cgroup_oom_kills("");
 	m.pidfile = is_set(conf->m.pid) ? xstrdup(conf->m.pid) : NULL;
 	if (master_start(&m, &err) == -1) {
 		log_errorx("%s", err.text);

@@ -109,6 +109,7 @@ struct master {
 	struct config		*config;
 	char			*pidfile;	/* of the start; NULL if none */
 	bool			 daemon;
+	int64_t			 oom_kills;	/* so far, in our cgroup */
 	struct apps		 apps;
 	struct socks		 socks;
 	struct board		*board;
@@ -186,18 +187,35 @@ void	child_init(struct child *, struct gen *, int id);
 void	child_start_template(struct gen *);
 /* Order a worker; -1 if none can be now. */
 int	child_order(struct gen *) MUSTCHECK;
-/* TERM: may finish; INT: at once; the deadline is set accordingly. */
-void	child_stop(struct child *, int signo);
-/* It serves or will; false once it was asked to leave, or failed. */
-bool	child_is_wanted(const struct child *);
-void	child_signal(const struct child *, int signo);
-/* Free a worker that has no process. */
-void	child_free(struct child *);
-/* SIGCHLD: the one place that reaps. */
-void	child_reap(struct master *);
-void	child_on_channel(evutil_socket_t, short, void *gen);
 /* Workers leave the terminal. */
 void	child_detach(struct gen *);
+/* TERM: may finish; INT: at once; the deadline is set accordingly. */
+void	child_stop(struct child *, int signo);
+/* The same, whatever its state. */
+void	child_send_away(struct child *, int signo);
+/* It will never be ready: that is told once, and it is given time to end. */
+void	child_fail(struct child *, int code, const char *why);
+/* Free a worker that has no process. */
+void	child_free(struct child *);
+/* It serves or will; false once it was asked to leave, or failed. */
+bool	child_is_wanted(const struct child *);
+struct child *child_of_pid(struct gen *, pid_t);
+/* The worker that was ordered for this slot and has not shown itself. */
+struct child *child_on_slot(struct gen *, uint32_t slot);
+void	child_signal(const struct child *, int signo);
+void	child_set_timer(struct child *, int64_t ms);	/* 0: none */
+/* "worker", "worker 3 (pid 812)", ", serving GET /x for 3.2 s" or "". */
+const char *child_who(const struct child *);
+const char *child_name(const struct child *);
+const char *child_request(const struct child *);
+
+/* hear.c */
+void	hear_on_channel(evutil_socket_t, short, void *gen);
+/* Whatever is in the channels now. */
+void	hear_all(struct master *);
+
+/* reap.c */
+void	reap_all(struct master *);		/* SIGCHLD */
 
 /* stop.c */
 void	stop_gracefully(struct master *);	/* a second time: fast */
