@@ -356,10 +356,11 @@ static void
 sync_empty_queue(struct sync *s, const struct conn_from *from)
 {
 	struct pollfd p = { .fd = from->listener->fd, .events = POLLIN };
+	unsigned left = listener_queued(from->listener);
 	struct conn *c;
 
-	while (!sync_must_leave(s) && s->rest_ms <= sync_now_ms(s) &&
-	    poll(&p, 1, 0) == 1)
+	for (; left > 0 && !sync_must_leave(s) &&
+	    s->rest_ms <= sync_now_ms(s) && poll(&p, 1, 0) == 1; left--)
 		if ((c = sync_accept_bounded(s, from)) != NULL)
 			sync_serve(s, c, conn_feed(c));
 }

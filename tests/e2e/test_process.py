@@ -73,6 +73,7 @@ class Load:
 
     def __init__(self, server, protocol, threads=4, path="/"):
         self.bad, self.good, self.bodies = [], 0, set()
+        self.server = server
         self.over = threading.Event()
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.loop, args=(
@@ -87,6 +88,8 @@ class Load:
                 bad = None if response.status == 200 else response
             except Exception as error:
                 bad = error
+            if bad is not None and self.server.process.poll() is not None:
+                return
             with self.lock:
                 if bad is not None:
                     self.bad.append(bad)
@@ -505,6 +508,18 @@ def test_term_and_quit_finish_what_runs_and_what_waits(
         conn.close()
     assert server.wait_exit() == 0
     assert server.grep("stopping") and server.grep("stopped$")
+
+
+def test_a_stop_ends_though_new_connections_keep_coming(saola, protocol):
+    """On a socket that stays reachable, what comes later is not waited for."""
+    server = saola("each:application", workers=2, bind="tcp")
+    load = Load(server, protocol, threads=8, path="/process/pid")
+    server.wait_for(lambda: load.good > 100)
+    began = time.monotonic()
+    assert server.stop() == 0
+    load.stop()
+    assert time.monotonic() - began < 3
+    assert not server.grep("killed")
 
 
 def test_graceful_timeout(saola, tmp_path):

@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -198,11 +199,13 @@ class Activated:
     """saola as a service manager starts it: descriptors from 3 on."""
 
     def __init__(self, place, names, args):
-        self.place = place
         self.socks = []
-        for n, name in enumerate(names):
+        for n in range(len(names)):
             path = str(place / f"passed{n}")
             self.socks.append((path, listen(path)))
+        self.start(names, args)
+
+    def start(self, names, args):
         pairs = " ".join(f"{3 + n}<&{s.fileno()}"
                          for n, (_, s) in enumerate(self.socks))
         script = (f"exec {pairs}; export LISTEN_PID=$$ LISTEN_FDS="
@@ -272,12 +275,31 @@ def test_a_passed_socket_survives_reload_and_restart(activated):
     server.wait_log("ready")
     os.kill(server.process.pid, 1)
     server.wait_log("ready")
-    path = server.socks[0][0]
-    assert status(path) == 200
+    assert status(server.socks[0][0]) == 200
     assert server.stop() == 0
-    # What waits in its queue is for the next instance.
-    with PROTOCOLS["fastcgi"](path).connect():
-        pass
+
+
+def test_what_waits_on_an_activated_socket_is_for_the_next(activated):
+    args = "--chdir", APPS, "-w", "1", "hello:application"
+    server = activated(["x"], *args)
+    server.wait_log("ready")
+    client = PROTOCOLS["fastcgi"](server.socks[0][0])
+    worker, = [p for p in procs.children(server.process.pid)
+               if "worker" in procs.title(p)]
+    os.kill(worker, signal.SIGSTOP)
+    with client.connect() as conn:
+        conn.send(client.wire("GET", "/", {}, b""))
+        # Asleep in accept it may have taken this one, but no second one.
+        with client.connect() as second:
+            second.send(client.wire("GET", "/", {}, b""))
+            server.process.terminate()
+            server.wait_log("stopping")
+            os.kill(worker, signal.SIGCONT)
+            assert server.stop() == 0
+            assert not second.readable(0)
+            server.start(["x"], args)
+            server.wait_log("ready")
+            assert b"200 OK" in second.rest()
 
 
 def test_names_map_sockets_to_applications(activated, tmp_path):
