@@ -188,19 +188,23 @@ child_is_wanted(const struct child *c)
 	    c->state == CHILD_READY;
 }
 
-/* The lowest id that no worker of this generation has or keeps. */
+/* The lowest id that no wanted worker has. */
 static int
 child_free_id(const struct gen *g)
 {
 	const struct child *c;
-	int id = 0;
+	bool *taken;
+	int n = 0, id;
 
-again:
 	TAILQ_FOREACH(c, &g->workers, entry)
-		if (child_is_wanted(c) && c->id == id) {
-			id++;
-			goto again;
-		}
+		n++;
+	taken = xcalloc((size_t)n + 1, sizeof(*taken));
+	TAILQ_FOREACH(c, &g->workers, entry)
+		if (child_is_wanted(c) && c->id < n)
+			taken[c->id] = true;
+	for (id = 0; taken[id]; id++)
+		;
+	free(taken);
 	return id;
 }
 

@@ -12,6 +12,7 @@
 #include "os/channel.h"
 #include "os/logfile.h"
 #include "os/priv.h"
+#include "os/sdaemon.h"
 #include "req/access.h"
 
 #define GEN_BOOTS	8	/* workers that boot at once */
@@ -255,6 +256,15 @@ gen_on_worker_ready(struct gen *g)
 	master_notice(g->app->master);
 }
 
+/* While one application fails to start, systemd must not end the others. */
+static void
+gen_ask_patience(const struct gen *g, int64_t s)
+{
+	if (!g->app->master->ready)
+		sdaemon_notify("EXTEND_TIMEOUT_USEC=%lld", (long long)
+		    (s * 1000 + g->conf->s.startup_timeout) * 1000);
+}
+
 /* 1, 2, 4 ... seconds. */
 static void
 gen_back_off(struct gen *g, unsigned before)
@@ -267,6 +277,7 @@ gen_back_off(struct gen *g, unsigned before)
 		tv.tv_sec = 1 << before;
 	log_info("app %s: next try in %d s", g->app->name, (int)tv.tv_sec);
 	event_add(&g->retry, &tv);
+	gen_ask_patience(g, tv.tv_sec);
 }
 
 void

@@ -91,7 +91,7 @@ struct app {
 	struct gen		*serving;
 	struct gen		*next;		/* of a reload; NULL if none */
 	struct gens		 old;
-	int			 boot_code;	/* first boot failure's; 0 none */
+	int			 boot_code;	/* of the first failure */
 	bool			 leaving;	/* gone from the file */
 };
 TAILQ_HEAD(apps, app);

@@ -54,7 +54,7 @@ reap_orders(struct gen *g)
 		}
 }
 
-/* The kernel counts what it killed for lack of memory, and says whom nowhere. */
+/* The kernel counts what it kills for lack of memory; it does not say whom. */
 static const char *
 reap_memory(struct master *m, int status)
 {

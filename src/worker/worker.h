@@ -48,7 +48,7 @@ struct worker {
 	int			 id;		/* 0..N-1, reused */
 	unsigned		 generation;
 	int			 channel;	/* to the master, SEQPACKET */
-	bool			 detach;	/* leave the terminal when ready */
+	bool			 detach;	/* ready: leave the terminal */
 	pthread_t		 main;		/* the thread in class->run */
 	_Atomic int		 boot;		/* enum worker_boot */
 	_Atomic int		 stop;		/* enum worker_stop */
@@ -81,7 +81,7 @@ void	worker_run(struct worker *, bool loaded) NORETURN;
  * CHAN_FORKED, which comes when the worker is its child.
  */
 enum chan_kind {
-	CHAN_UP,		/* template: interpreter started, app preloaded */
+	CHAN_UP,		/* template: it can fork workers */
 	CHAN_FORKED,		/* worker: it exists */
 	CHAN_READY,		/* worker: it serves */
 	CHAN_FAILED,		/* boot failed, with text */
@@ -100,6 +100,7 @@ struct chan_msg {
 	char	 text[1024];	/* FAILED: one sentence */
 };
 /* Tell the master; false if there is none any more. */
-bool	chan_say(int channel, enum chan_kind, uint32_t slot, const struct err *);
+bool	chan_say(int channel, enum chan_kind, uint32_t slot,
+	    const struct err *);
 
 #endif

@@ -905,6 +905,7 @@ bind = unix:{tmp_path}/good
 """, ready=False, env={"NOTIFY_SOCKET": supervisor.path})
     server.wait_log("app good: ready")
     server.wait_log("app bad: next try")
+    assert int(supervisor.wait("EXTEND_TIMEOUT_USEC=")[20:]) >= 61_000_000
     told = supervisor.wait("STATUS=workers ready: bad 0/1 good 1/1")
     assert "READY" not in told
     write_app(tmp_path, "mended", "bad.py")
