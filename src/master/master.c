@@ -22,8 +22,6 @@
 #include "os/signals.h"
 #include "os/title.h"
 
-#define MASTER_SLOTS	16384	/* room for all, twice */
-
 static bool
 is_set(const char *s)
 {
@@ -60,9 +58,9 @@ master_take_slot(struct master *m)
 {
 	uint32_t i;
 
-	for (i = 0; i < MASTER_SLOTS && m->slot_taken[i]; i++)
+	for (i = 0; i < BOARD_ROOM && m->slot_taken[i]; i++)
 		;
-	if (i == MASTER_SLOTS) {
+	if (i == BOARD_ROOM) {
 		log_warnx("more than %u workers: no slot is free", i);
 		return -1;
 	}
@@ -300,10 +298,10 @@ master_start_events(struct master *m, struct err *err)
 static int
 master_start_board(struct master *m, struct err *err)
 {
-	m->board = board_new(MASTER_SLOTS);
+	m->board = board_new();
 	if (m->board == NULL)
 		return err_setc(err, 255, "scoreboard: %s", strerror(errno));
-	m->slot_taken = xcalloc(MASTER_SLOTS, sizeof(*m->slot_taken));
+	m->slot_taken = xcalloc(BOARD_ROOM, sizeof(*m->slot_taken));
 	return 0;
 }
 

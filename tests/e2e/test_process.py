@@ -474,6 +474,17 @@ def test_the_master_killed_workers_finish_and_leave(saola, tmp_path):
     server.forgive("files")
 
 
+def test_what_a_hostile_worker_says_is_dropped(saola):
+    """Forged messages, garbage, descriptors; nothing comes of it."""
+    server = saola("forger:application", workers=2)
+    family = server.children()
+    mark = server.mark()
+    for seed in range(10):
+        assert int(get(server, f"/?{seed}")) in family
+    assert server.children() == family
+    assert server.log[mark:] == []
+
+
 # Signals.
 
 def test_ttin_ttou(saola):
