@@ -3,7 +3,7 @@
 
 import os
 import re
-import signal
+import select
 import socket
 import stat
 import subprocess
@@ -279,27 +279,41 @@ def test_a_passed_socket_survives_reload_and_restart(activated):
     assert server.stop() == 0
 
 
-def test_what_waits_on_an_activated_socket_is_for_the_next(activated):
-    args = "--chdir", APPS, "-w", "1", "hello:application"
+def turns(pid):
+    """How often the threads of a process went to sleep of themselves."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as f:
+            total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)",
+                                   f.read(), re.M)[1])
+    return total
+
+
+def test_what_waits_on_an_activated_socket_is_for_the_next(
+        activated, tmp_path):
+    args = "--chdir", APPS, "-w", "1", "each:application"
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
     server = activated(["x"], *args)
     server.wait_log("ready")
     client = PROTOCOLS["fastcgi"](server.socks[0][0])
     worker, = [p for p in procs.children(server.process.pid)
                if "worker" in procs.title(p)]
-    os.kill(worker, signal.SIGSTOP)
-    with client.connect() as conn:
-        conn.send(client.wire("GET", "/", {}, b""))
-        # Asleep in accept it may have taken this one, but no second one.
-        with client.connect() as second:
-            second.send(client.wire("GET", "/", {}, b""))
+    with client.connect() as runs, client.connect() as waits:
+        runs.send(client.wire("GET", f"/process/gate?{fifo}", {}, b""))
+        with open(fifo, "w", encoding="ascii"):
+            waits.send(client.wire("GET", "/process/pid", {}, b""))
+            asleep = turns(worker)
             server.process.terminate()
-            server.wait_log("stopping")
-            os.kill(worker, signal.SIGCONT)
-            assert server.stop() == 0
-            assert not second.readable(0)
-            server.start(["x"], args)
-            server.wait_log("ready")
-            assert b"200 OK" in second.rest()
+            # Once told to stop, its watchdog wakes again and again.
+            while turns(worker) < asleep + 3:
+                select.select([], [], [], 0.005)
+        assert b"200 OK" in runs.rest()
+        assert server.stop() == 0
+        assert not waits.readable(0)
+        server.start(["x"], args)
+        server.wait_log("ready")
+        assert b"200 OK" in waits.rest()
 
 
 def test_names_map_sockets_to_applications(activated, tmp_path):
