@@ -32,8 +32,8 @@ SRCS	:= $(wildcard proto/*.c src/*.c src/base/*.c src/conf/*.c src/os/*.c \
 OBJS	:= $(SRCS:%.c=$(B)/%.o)
 # Unit tests see the floors below Python, and what is connections in floor 6.
 UNITOBJS := $(filter-out $(B)/src/main.o $(B)/src/python/% $(B)/src/master/%, \
-	$(filter-out $(B)/src/worker/%,$(OBJS))) $(B)/src/worker/conn.o \
-	$(B)/src/worker/conn_io.o $(B)/src/worker/siblings.o
+	$(filter-out $(B)/src/worker/%,$(OBJS))) $(filter \
+	$(B)/src/worker/conn% $(B)/src/worker/siblings.o,$(OBJS))
 UNITS	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS	:= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	:= $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))

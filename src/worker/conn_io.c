@@ -206,9 +206,10 @@ const struct req_io conn_io_queued = {
  * response where no length was declared, and let the client hang where one was.
  * A record of version 0 is an upstream that speaks nonsense, and all cut the
  * client off: nginx (buffering on and off, kept or not, length declared or
- * not), HAProxy 2.6, lighttpd 1.4, Apache 2.4 (after its 5 s of keep-alive) and,
- * with a declared length, Caddy 2.6; the same over TCP. uwsgi has no records:
- * over TCP the reset cuts as well, on a UNIX socket only a declared length.
+ * not), HAProxy 2.6, lighttpd 1.4, Apache 2.4 (after its keep-alive of 5 s)
+ * and, with a declared length, Caddy 2.6; the same over TCP. uwsgi has no
+ * records: over TCP the reset cuts as well, on a UNIX socket only a declared
+ * length.
  */
 void
 conn_break(struct conn *c)

@@ -11,7 +11,7 @@
 
 #include "state/scoreboard.h"
 
-#define SIBLINGS_MAX	64	/* looked at; more would cost more than it saves */
+#define SIBLINGS_MAX	64	/* looked at: a few are enough */
 
 struct siblings {
 	const struct board	*board;

@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "req/access.h"
+#include "req/access_log.h"
 #include "worker/conn_conf.h"
 #include "worker/siblings.h"
 #include "worker/worker.h"
@@ -44,12 +44,12 @@ static struct sync {
 	struct conn_from *from;		/* one for each listener */
 	int		 ep;
 	uint32_t	 held;		/* connections in the poll set */
-	uint32_t	 listening;	/* events the listeners are polled for */
+	uint32_t	 listening;	/* events listeners are polled for */
 	bool		 listed;	/* listeners are in the poll set */
 	bool		 draining;
-	int64_t		 rest_ms;	/* listeners are left alone until then */
+	int64_t		 rest_ms;	/* no listener is looked at before */
 	int		 yields;
-	bool		 stays;		/* the last accepted one was not closed */
+	bool		 stays;		/* the last one accepted is held */
 	timer_t		 timer;		/* interrupts an accept */
 } sync_self;
 
@@ -136,8 +136,8 @@ sync_call(struct sync *s, struct req *req)
 	if (req->conf->access == NULL)
 		return;
 	if (atomic_exchange(&w->reopen, false))
-		access_reopen(req->conf->access);
-	access_write(req->conf->access, req, s->conns.now_ns);
+		access_log_reopen(req->conf->access);
+	access_log_write(req->conf->access, req, s->conns.now_ns);
 }
 
 static void
