@@ -299,9 +299,10 @@ def test_what_waits_on_an_activated_socket_is_for_the_next(
     client = PROTOCOLS["fastcgi"](server.socks[0][0])
     worker, = [p for p in procs.children(server.process.pid)
                if "worker" in procs.title(p)]
-    with client.connect() as runs, client.connect() as waits:
+    with client.connect() as runs:
         runs.send(client.wire("GET", f"/process/gate?{fifo}", {}, b""))
         with open(fifo, "w", encoding="ascii"):
+            waits = client.connect()
             waits.send(client.wire("GET", "/process/pid", {}, b""))
             asleep = turns(worker)
             server.process.terminate()
@@ -314,6 +315,7 @@ def test_what_waits_on_an_activated_socket_is_for_the_next(
         server.start(["x"], args)
         server.wait_log("ready")
         assert b"200 OK" in waits.rest()
+        waits.close()
 
 
 def test_names_map_sockets_to_applications(activated, tmp_path):
