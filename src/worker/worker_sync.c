@@ -123,7 +123,8 @@ sync_call(struct sync *s, struct req *req)
 {
 	struct worker *w = s->w;
 
-	req->start_ns = clock_ns();
+	/* Now: the clock was read after the last request, or the last wait. */
+	req->start_ns = s->conns.now_ns;
 	slot_begin(w->slot, req->start_ns,
 	    req->params.known[PARAM_REQUEST_METHOD],
 	    req->params.known[PARAM_REQUEST_URI]);
@@ -396,7 +397,7 @@ sync_goes_on(struct sync *s)
 
 /* Accept, read, call, write, close: in order. */
 static void
-sync_run(struct worker *w)
+worker_sync_run(struct worker *w)
 {
 	struct sync *s = &sync_self;
 	struct conn *c;
@@ -416,5 +417,5 @@ sync_run(struct worker *w)
 const struct worker_class worker_sync = {
 	.name = "sync",
 	.init = sync_init,
-	.run = sync_run
+	.run = worker_sync_run
 };
