@@ -36,8 +36,7 @@ conn_conf_str(const char *s)
 static void
 conn_conf_params(struct params_conf *p, const struct app_settings *s)
 {
-	p->count_max = s->params_count < UINT16_MAX ?
-	    (uint16_t)s->params_count : UINT16_MAX - 1;
+	p->count_max = (uint16_t)s->params_count;
 	p->line_max = (size_t)s->limit_request_line;
 	p->fields_max = (size_t)s->limit_request_fields;
 	p->field_size_max = (size_t)s->limit_request_field_size;
