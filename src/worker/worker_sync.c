@@ -27,6 +27,7 @@
 #include "worker/worker.h"
 
 #define SYNC_EVENTS	64
+#define SYNC_ACCEPTS	8	/* connections taken in one turn */
 #define SYNC_YIELDS	2	/* times a connection is left to a sibling */
 #define SYNC_YIELD_MS	1
 #define SYNC_REST_MS	100	/* without descriptors */
@@ -57,6 +58,12 @@ static int64_t
 sync_now_ms(const struct sync *s)
 {
 	return s->conns.now_ns / 1000000;
+}
+
+static bool
+sync_must_leave(const struct sync *s)
+{
+	return s->w->stop == STOP_FAST;
 }
 
 /* In the poll set data is a connection, or a listener's number made odd. */
@@ -253,8 +260,6 @@ sync_accept_bounded(struct sync *s, const struct conn_from *from)
 {
 	struct conn *c;
 
-	if (!siblings_any(&s->siblings, sync_now_ms(s)))
-		return sync_accept(s, from);
 	sync_arm(s, SYNC_BOUND_NS);
 	c = sync_accept(s, from);
 	sync_arm(s, 0);
@@ -278,17 +283,25 @@ sync_yields(struct sync *s)
 	return true;
 }
 
+/*
+ * Several at a turn: each turn serves all that is ready on kept connections,
+ * and a newcomer must not wait for that many requests.
+ */
 static void
 sync_on_listener(struct sync *s, const struct conn_from *from)
 {
-	uint32_t held = s->held;
+	struct pollfd p = { .fd = from->listener->fd, .events = POLLIN };
 	struct conn *c;
+	int i;
 
-	if (s->draining || s->rest_ms > sync_now_ms(s) || sync_yields(s))
-		return;
-	if ((c = sync_accept_bounded(s, from)) != NULL)
+	for (i = 0; i < SYNC_ACCEPTS; i++) {
+		if (s->draining || sync_must_leave(s) ||
+		    s->rest_ms > sync_now_ms(s) || sync_yields(s) ||
+		    (i > 0 && poll(&p, 1, 0) != 1) ||
+		    (c = sync_accept_bounded(s, from)) == NULL)
+			return;
 		sync_serve(s, c, conn_feed(c));
-	s->stays = s->held > held;
+	}
 }
 
 /* Poll the listeners for this, or for nothing. */
@@ -319,12 +332,6 @@ sync_timeout(const struct sync *s)
 	if (!s->draining && rest > 0 && (ms == -1 || rest < ms))
 		ms = (int)rest;
 	return ms;
-}
-
-static bool
-sync_must_leave(const struct sync *s)
-{
-	return s->w->stop == STOP_FAST;
 }
 
 /* One wait on everything in hand, and what came of it. */

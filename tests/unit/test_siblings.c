@@ -35,7 +35,6 @@ one_alone_has_none(void **state UNUSED)
 {
 	siblings_init(&other, board, &board->slots[3], "blog");
 	board->slots[3].stage = SLOT_IDLE;
-	assert_false(siblings_any(&s, 0));
 	assert_false(siblings_has_better(&s, 0, 100));
 }
 
@@ -45,7 +44,6 @@ an_idle_one_that_holds_less_is_better(void **state UNUSED)
 	siblings_init(&other, board, &board->slots[5], "shop");
 	board->slots[5].stage = SLOT_IDLE;
 	board->slots[5].held = 2;
-	assert_true(siblings_any(&s, 0));
 	assert_false(siblings_has_better(&s, 0, 2));
 	assert_true(siblings_has_better(&s, 0, 3));
 	board->slots[5].stage = SLOT_BUSY;
@@ -57,10 +55,11 @@ an_idle_one_that_holds_less_is_better(void **state UNUSED)
 static void
 the_board_is_looked_at_once_a_second(void **state UNUSED)
 {
-	assert_false(siblings_any(&s, 0));
+	assert_false(siblings_has_better(&s, 0, 1));
 	siblings_init(&other, board, &board->slots[0], "shop");
-	assert_false(siblings_any(&s, 999));
-	assert_true(siblings_any(&s, 1000));
+	board->slots[0].stage = SLOT_IDLE;
+	assert_false(siblings_has_better(&s, 999, 1));
+	assert_true(siblings_has_better(&s, 1000, 1));
 }
 
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
