@@ -212,7 +212,7 @@ py_boot(const struct py_setup *setup, struct err *err)
 		return err_set(err, "out of memory");
 	if (py_start(setup, err) == -1)
 		return -1;
-	if (py_str_init() == -1 || wsgi_init() == -1 ||
+	if (py_str_init() == -1 || wsgi_init() == -1 || mod_import() == -1 ||
 	    py_set_path(&app->s.pythonpath) == -1 ||
 	    py_capture_output(app) == -1)
 		res = py_err_trace(err, 3);
