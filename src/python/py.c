@@ -262,6 +262,8 @@ py_flush(const char *name)
 void
 py_fork_prepare(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	py_enter();
 	py_flush("stdout");
 	py_flush("stderr");
@@ -271,6 +273,8 @@ py_fork_prepare(void)
 void
 py_fork_parent(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	PyOS_AfterFork_Parent();
 	py_leave();
 }
@@ -278,6 +282,8 @@ py_fork_parent(void)
 void
 py_fork_child(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	PyOS_AfterFork_Child();
 	py_leave();
 }
@@ -311,6 +317,8 @@ py_join_threads(void)
 void
 py_shutdown(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	py_enter();
 	py_join_threads();
 	py_call("atexit", "_run_exitfuncs");
