@@ -4,6 +4,7 @@
 import os
 import re
 import select
+import shutil
 import socket
 import stat
 import subprocess
@@ -68,7 +69,9 @@ def test_owner_and_group(saola, tmp_path, options, owner):
     path = tmp_path / "s"
     for part in [tmp_path, *tmp_path.parents][:3]:
         part.chmod(part.stat().st_mode | 0o755)
-    saola("hello:application", bind=f"unix:{path}", **options)
+    # The other user may not be able to enter the directory of this clone.
+    shutil.copy(APPS / "hello.py", tmp_path)
+    saola("hello:application", bind=f"unix:{path}", chdir=tmp_path, **options)
     found = path.stat()
     assert (found.st_uid, found.st_gid) == owner
 
