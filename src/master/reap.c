@@ -104,7 +104,7 @@ reap_died_at_once(const struct child *c)
 
 	return c->state == CHILD_READY &&
 	    clock_ms() - c->ready_ms < REAP_SOON_MS &&
-	    (c->id < 0 || b->slots[c->slot].requests == 0);
+	    (c->id < 0 || b->slots[c->slot].count[COUNT_REQUESTS] == 0);
 }
 
 static void

@@ -132,12 +132,13 @@ sync_call(struct sync *s, struct req *req)
 
 	/* Now: the clock was read after the last request, or the last wait. */
 	req->start_ns = s->conns.now_ns;
-	slot_begin(w->slot, req->start_ns,
+	slot_begin(w->slot, req->start_ns, 0,
 	    req->params.known[PARAM_REQUEST_METHOD],
 	    req->params.known[PARAM_REQUEST_URI]);
 	w->gateway->call(req);
 	resp_end(req);
 	slot_end(w->slot);
+	slot_count(w->slot, COUNT_REQUESTS);
 	s->conns.now_ns = clock_ns();
 	if (s->draining)
 		w->slot->stage = SLOT_DRAINING;
