@@ -75,6 +75,13 @@ extern const struct worker_class worker_sync;
  */
 void	worker_run(struct worker *, const struct py_setup *setup) NORETURN;
 
+/* How a worker asks to be replaced; only grows. */
+enum worker_retire {
+	RETIRE_NO,
+	RETIRE_SOON,		/* in its turn, when its replacement serves */
+	RETIRE_STUCK		/* out of turn: a request does not end */
+};
+
 /*
  * Messages over the channel, worker and template to master. Who speaks is the
  * pid the kernel gives; of a worker that is forked the master knows it from
@@ -85,7 +92,8 @@ enum chan_kind {
 	CHAN_FORKED,		/* worker: it exists */
 	CHAN_READY,		/* worker: it serves */
 	CHAN_FAILED,		/* boot failed, with text */
-	CHAN_UNFORKED		/* template: that order failed, with text */
+	CHAN_UNFORKED,		/* template: that order failed, with text */
+	CHAN_RETIRE		/* worker: replace me, with text and how */
 };
 /* Order, master to template: fork one worker, or leave the terminal. */
 #define ORDER_DETACH	(-1)
