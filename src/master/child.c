@@ -19,6 +19,7 @@
 #include "worker/template.h"
 
 #define CHILD_LEAVE_MS	5000	/* for exit handlers */
+#define CHILD_SPARE_MS	1000	/* a worker leaves by itself before it must */
 
 void
 child_set_timer(struct child *c, int64_t ms)
@@ -256,10 +257,14 @@ child_detach(struct gen *g)
 static int64_t
 child_grace(const struct child *c, int signo)
 {
+	const struct app_settings *s = &c->gen->conf->s;
+
 	if (c->pid == 0)
 		return 0;
-	return c->id >= 0 && signo == SIGTERM ?
-	    c->gen->conf->s.graceful_timeout : CHILD_LEAVE_MS;
+	if (c->id < 0 || signo != SIGTERM)
+		return CHILD_LEAVE_MS;
+	return s->graceful_timeout == 0 ? 0 : s->graceful_timeout +
+	    s->abort_grace + CHILD_LEAVE_MS + CHILD_SPARE_MS;
 }
 
 void
