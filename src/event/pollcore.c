@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/* The poll core: what one thread waits for, on a libevent base of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/queue.h"
+#include "event/evbase.h"
+#include "event/pollcore.h"
+
+/*
+ * libevent takes 32 events from the kernel at a time, doubles that whenever so
+ * many came, and stops at 4096.
+ */
+#define BATCH_MIN	32
+#define BATCH_MAX	4096
+
+#define SIGNALS_MAX	128	/* signal bytes kept; more wait in the pipe */
+
+/*
+ * Two events for one descriptor: adding the second is one EPOLL_CTL_MOD, where
+ * a change of a single event would be a DEL and an ADD.
+ */
+struct pollev {
+	struct pollcore		*core;
+	pollev_fn		*fn;
+	void			*arg;
+	int			 fd;		/* -1: a timer */
+	unsigned		 watched;	/* POLLEV_READ | POLLEV_WRITE */
+	unsigned		 ready;		/* not 0: in the ready queue */
+	TAILQ_ENTRY(pollev)	 queue;		/* the ready queue */
+	LIST_ENTRY(pollev)	 entry;		/* of the core's lists */
+	SLIST_ENTRY(pollev)	 same;		/* others of this fd */
+	struct event		 rd;		/* also the timer's */
+	struct event		 wr;
+};
+TAILQ_HEAD(pollev_queue, pollev);
+LIST_HEAD(pollev_list, pollev);
+SLIST_HEAD(pollev_same, pollev);
+
+struct pollcore {
+	struct event_base	*base;
+	struct pollev_queue	 ready;
+	size_t			 nready;
+	struct pollev_list	 used;
+	struct pollev_list	 spare;		/* freed, for reuse */
+	struct pollev_same	*byfd;		/* of used: who watches a fd */
+	int			 nfds;
+	unsigned		 batch;		/* events libevent takes now */
+	unsigned		 seen;		/* of descriptors, this batch */
+	int			 why;		/* POLLCORE_ROUSED ... */
+	bool			 expired;	/* the wait's time is over */
+	struct event		 limit;		/* the wait's timeout */
+	struct event		 waker;		/* reading end of wake */
+	int			 wake[2];
+	uint8_t			 signals[SIGNALS_MAX];
+	size_t			 nsignals;
+};
+
+static void
+pollcore_on_limit(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct pollcore *core = arg;
+
+	core->expired = true;
+}
+
+/* Bytes behind a full signal buffer wait until it has been taken. */
+static void
+pollcore_on_wake(evutil_socket_t fd, short what UNUSED, void *arg)
+{
+	struct pollcore *core = arg;
+	uint8_t buf[SIGNALS_MAX];
+	size_t room = sizeof(buf) - core->nsignals;
+	ssize_t n, i;
+
+	if (room == 0) {
+		core->why |= POLLCORE_SIGNAL;
+		return;
+	}
+	n = read(fd, buf, room);
+	for (i = 0; i < n; i++) {
+		if (buf[i] == 0) {
+			core->why |= POLLCORE_ROUSED;
+			continue;
+		}
+		core->signals[core->nsignals++] = buf[i];
+		core->why |= POLLCORE_SIGNAL;
+	}
+}
+
+static int
+pollcore_open_waker(struct pollcore *core)
+{
+	if (pipe2(core->wake, O_CLOEXEC | O_NONBLOCK) == -1)
+		return -1;
+	event_assign(&core->waker, core->base, core->wake[0],
+	    EV_READ | EV_PERSIST, pollcore_on_wake, core);
+	return event_add(&core->waker, NULL);
+}
+
+struct pollcore *
+pollcore_new(void)
+{
+	struct pollcore *core;
+
+	if ((core = calloc(1, sizeof(*core))) == NULL)
+		return NULL;
+	core->wake[0] = core->wake[1] = -1;
+	core->batch = BATCH_MIN;
+	TAILQ_INIT(&core->ready);
+	LIST_INIT(&core->used);
+	LIST_INIT(&core->spare);
+	if ((core->base = evbase_new()) == NULL) {
+		free(core);
+		return NULL;
+	}
+	evtimer_assign(&core->limit, core->base, pollcore_on_limit, core);
+	if (pollcore_open_waker(core) == -1) {
+		pollcore_free(core);
+		return NULL;
+	}
+	return core;
+}
+
+static void
+pollcore_free_list(struct pollev_list *list)
+{
+	struct pollev *ev;
+
+	while ((ev = LIST_FIRST(list)) != NULL) {
+		LIST_REMOVE(ev, entry);
+		free(ev);
+	}
+}
+
+/* event_base_free detaches the events that are still added. */
+void
+pollcore_free(struct pollcore *core)
+{
+	int saved = errno;
+
+	if (core == NULL)
+		return;
+	event_base_free(core->base);
+	pollcore_free_list(&core->used);
+	pollcore_free_list(&core->spare);
+	free(core->byfd);
+	if (core->wake[0] != -1) {
+		close(core->wake[0]);
+		close(core->wake[1]);
+	}
+	free(core);
+	errno = saved;
+}
+
+/* Whether libevent was full and has made more room for the next time. */
+static bool
+pollcore_is_full(struct pollcore *core)
+{
+	if (core->seen < core->batch || core->batch == BATCH_MAX)
+		return false;
+	core->batch *= 2;
+	return true;
+}
+
+/*
+ * One batch, as large as it takes. EVLOOP_NONBLOCK goes with EVLOOP_ONCE:
+ * alone it spins on a readable descriptor that no handler drains.
+ */
+static int
+pollcore_turn(struct pollcore *core, int flags)
+{
+	do {
+		core->seen = 0;
+		if (event_base_loop(core->base, flags) == -1)
+			return -1;
+		flags |= EVLOOP_NONBLOCK;
+	} while (pollcore_is_full(core));
+	return 0;
+}
+
+/* Rounded up, so that a wait is never short. */
+static struct timeval
+pollcore_timeval(int64_t ns)
+{
+	int64_t us = ns / 1000 + (ns % 1000 != 0);
+
+	return (struct timeval){ .tv_sec = us / 1000000,
+	    .tv_usec = us % 1000000 };
+}
+
+int
+pollcore_wait(struct pollcore *core, int64_t ns)
+{
+	int flags = EVLOOP_ONCE | (ns == 0 ? EVLOOP_NONBLOCK : 0), rc;
+	struct timeval tv;
+
+	core->why = core->nready > 0 ? POLLCORE_ROUSED : 0;
+	core->expired = ns == 0 || core->why != 0;
+	if (core->expired)
+		flags |= EVLOOP_NONBLOCK;
+	if (ns > 0) {
+		tv = pollcore_timeval(ns);
+		if (event_add(&core->limit, &tv) == -1)
+			return -1;
+	}
+	do {
+		rc = pollcore_turn(core, flags);
+	} while (rc == 0 && core->why == 0 && !core->expired);
+	if (ns > 0)
+		event_del(&core->limit);
+	return rc == -1 ? -1 : core->why;
+}
+
+void *
+pollcore_next(struct pollcore *core, unsigned *what)
+{
+	struct pollev *ev = TAILQ_FIRST(&core->ready);
+
+	if (ev == NULL)
+		return NULL;
+	TAILQ_REMOVE(&core->ready, ev, queue);
+	core->nready--;
+	*what = ev->ready;
+	ev->ready = 0;
+	return ev->arg;
+}
+
+size_t
+pollcore_nready(const struct pollcore *core)
+{
+	return core->nready;
+}
+
+void
+pollcore_rouse(struct pollcore *core)
+{
+	core->why |= POLLCORE_ROUSED;
+}
+
+/* A full pipe is as good: the waiter has not seen the others yet. */
+void
+pollcore_wake(struct pollcore *core)
+{
+	int saved = errno;
+
+	while (write(core->wake[1], "", 1) == -1 && errno == EINTR)
+		;
+	errno = saved;
+}
+
+int
+pollcore_wake_fd(const struct pollcore *core)
+{
+	return core->wake[1];
+}
+
+size_t
+pollcore_signals(struct pollcore *core, uint8_t *out, size_t size)
+{
+	size_t n = core->nsignals < size ? core->nsignals : size;
+
+	memcpy(out, core->signals, n);
+	core->nsignals -= n;
+	memmove(core->signals, core->signals + n, core->nsignals);
+	return n;
+}
+
+static void
+pollev_unqueue(struct pollev *ev)
+{
+	if (ev->ready == 0)
+		return;
+	TAILQ_REMOVE(&ev->core->ready, ev, queue);
+	ev->core->nready--;
+	ev->ready = 0;
+}
+
+static void
+pollev_fire(struct pollev *ev, unsigned what)
+{
+	struct pollcore *core = ev->core;
+
+	if (ev->fn != NULL) {
+		ev->fn(ev->arg, what);
+		return;
+	}
+	if (ev->ready == 0) {
+		TAILQ_INSERT_TAIL(&core->ready, ev, queue);
+		core->nready++;
+	}
+	ev->ready |= what;
+	core->why |= POLLCORE_ROUSED;
+}
+
+static void
+pollev_on_read(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct pollev *ev = arg;
+
+	ev->core->seen++;
+	pollev_fire(ev, POLLEV_READ);
+}
+
+static void
+pollev_on_write(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct pollev *ev = arg;
+
+	ev->core->seen++;
+	pollev_fire(ev, POLLEV_WRITE);
+}
+
+static void
+pollev_on_time(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	pollev_fire(arg, POLLEV_TIME);
+}
+
+static struct pollev *
+pollev_new(struct pollcore *core, int fd, pollev_fn *fn, void *arg)
+{
+	struct pollev *ev = LIST_FIRST(&core->spare);
+
+	if (ev != NULL)
+		LIST_REMOVE(ev, entry);
+	else if ((ev = malloc(sizeof(*ev))) == NULL)
+		return NULL;
+	ev->core = core;
+	ev->fn = fn;
+	ev->arg = arg;
+	ev->fd = fd;
+	ev->watched = ev->ready = 0;
+	LIST_INSERT_HEAD(&core->used, ev, entry);
+	return ev;
+}
+
+/*
+ * Make room in the table. A number that no file has is refused first: it may
+ * be any, and libevent would grow its own table up to it.
+ */
+static int
+pollcore_grow(struct pollcore *core, int fd)
+{
+	struct pollev_same *byfd;
+	int n = core->nfds > 0 ? core->nfds : 64;
+
+	if (fcntl(fd, F_GETFD) == -1)
+		return -1;
+	while (n <= fd)
+		n *= 2;
+	if ((byfd = realloc(core->byfd, (size_t)n * sizeof(*byfd))) == NULL)
+		return -1;
+	memset(byfd + core->nfds, 0, (size_t)(n - core->nfds) * sizeof(*byfd));
+	core->byfd = byfd;
+	core->nfds = n;
+	return 0;
+}
+
+/* The caller hears of a failure, not the log. */
+static int
+pollev_arm(struct pollev *ev, struct event *event, unsigned bit)
+{
+	int rc;
+
+	if (ev->watched & bit)
+		return 0;
+	evbase_set_quiet(true);
+	rc = event_add(event, NULL);
+	evbase_set_quiet(false);
+	if (rc == 0)
+		ev->watched |= bit;
+	return rc;
+}
+
+/* Without a line where the descriptor is closed already: that is usual. */
+static void
+pollev_disarm(struct pollev *ev, struct event *event, unsigned bit)
+{
+	if (!(ev->watched & bit))
+		return;
+	evbase_set_quiet(true);
+	event_del(event);
+	evbase_set_quiet(false);
+	ev->watched &= ~bit;
+}
+
+/* Arm before disarm: the descriptor does not leave the kernel's set between. */
+int
+pollev_set(struct pollev *ev, unsigned what)
+{
+	if (((what & POLLEV_READ) &&
+	    pollev_arm(ev, &ev->rd, POLLEV_READ) == -1) ||
+	    ((what & POLLEV_WRITE) &&
+	    pollev_arm(ev, &ev->wr, POLLEV_WRITE) == -1))
+		return -1;
+	if (!(what & POLLEV_READ))
+		pollev_disarm(ev, &ev->rd, POLLEV_READ);
+	if (!(what & POLLEV_WRITE))
+		pollev_disarm(ev, &ev->wr, POLLEV_WRITE);
+	if ((ev->ready & what) == 0)
+		pollev_unqueue(ev);
+	else
+		ev->ready &= what;
+	return 0;
+}
+
+struct pollev *
+pollev_fd(struct pollcore *core, int fd, unsigned what, pollev_fn *fn,
+    void *arg)
+{
+	struct pollev *ev;
+	int saved;
+
+	if (fd >= core->nfds && pollcore_grow(core, fd) == -1)
+		return NULL;
+	if ((ev = pollev_new(core, fd, fn, arg)) == NULL)
+		return NULL;
+	event_assign(&ev->rd, core->base, fd, EV_READ | EV_PERSIST,
+	    pollev_on_read, ev);
+	event_assign(&ev->wr, core->base, fd, EV_WRITE | EV_PERSIST,
+	    pollev_on_write, ev);
+	SLIST_INSERT_HEAD(&core->byfd[fd], ev, same);
+	if (pollev_set(ev, what) == -1) {
+		saved = errno;
+		pollev_free(ev);
+		errno = saved;
+		return NULL;
+	}
+	return ev;
+}
+
+struct pollev *
+pollev_timer(struct pollcore *core, pollev_fn *fn, void *arg)
+{
+	struct pollev *ev;
+
+	if ((ev = pollev_new(core, -1, fn, arg)) == NULL)
+		return NULL;
+	evtimer_assign(&ev->rd, core->base, pollev_on_time, ev);
+	return ev;
+}
+
+int
+pollev_start(struct pollev *ev, int64_t ns)
+{
+	struct timeval tv = pollcore_timeval(ns > 0 ? ns : 0);
+
+	return event_add(&ev->rd, &tv);
+}
+
+/* Wait for nothing any more, and have nothing to tell. */
+void
+pollev_stop(struct pollev *ev)
+{
+	if (ev->fd == -1) {
+		event_del(&ev->rd);
+	} else {
+		pollev_disarm(ev, &ev->rd, POLLEV_READ);
+		pollev_disarm(ev, &ev->wr, POLLEV_WRITE);
+	}
+	pollev_unqueue(ev);
+}
+
+void
+pollev_free(struct pollev *ev)
+{
+	struct pollcore *core;
+
+	if (ev == NULL)
+		return;
+	core = ev->core;
+	pollev_stop(ev);
+	if (ev->fd != -1)
+		SLIST_REMOVE(&core->byfd[ev->fd], ev, pollev, same);
+	LIST_REMOVE(ev, entry);
+	LIST_INSERT_HEAD(&core->spare, ev, entry);
+}
+
+void
+pollcore_fresh(struct pollcore *core, int fd)
+{
+	struct pollev *ev;
+
+	if (fd >= core->nfds)
+		return;
+	SLIST_FOREACH(ev, &core->byfd[fd], same)
+		pollev_stop(ev);
+}
