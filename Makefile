@@ -29,9 +29,10 @@ SRCS	:= $(wildcard proto/*.c src/*.c src/base/*.c src/conf/*.c src/os/*.c \
 	src/state/*.c src/event/*.c src/req/*.c src/python/*.c \
 	src/worker/*.c src/master/*.c)
 OBJS	:= $(SRCS:%.c=$(B)/%.o)
-# Unit tests see the floors below Python, and conn.c.
+# Unit tests see the floors below Python, and what is connections in floor 6.
 UNITOBJS := $(filter-out $(B)/src/main.o $(B)/src/python/% $(B)/src/master/%, \
-	$(filter-out $(B)/src/worker/%,$(OBJS))) $(B)/src/worker/conn.o
+	$(filter-out $(B)/src/worker/%,$(OBJS))) $(B)/src/worker/conn.o \
+	$(B)/src/worker/conn_io.o $(B)/src/worker/siblings.o
 UNITS	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS	:= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	:= $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,10 +50,13 @@ static const struct log_facility log_facilities[] = {
 	{ "local7", LOG_LOCAL7 },
 };
 
+/* How a write to the descriptor is kept from blocking. */
+enum log_kind { LOG_PLAIN, LOG_SOCKET, LOG_PIPE };
+
 /* The watchdog thread logs too, so what changes at run time is atomic. */
 static struct {
 	int			 fd;		/* -1 for syslog */
-	bool			 is_socket;
+	enum log_kind		 kind;		/* of fd */
 	_Atomic(enum log_level)	 level;
 	_Atomic(uint64_t)	 dropped;	/* since the start */
 	_Atomic(uint64_t)	 untold;	/* of these, not yet logged */
@@ -71,14 +76,27 @@ static void	log_text_add(struct log_text *, const char *, ...)
 static void	log_vput(enum log_level, bool, const char *, va_list)
 		    PRINTFLIKE(3, 0);
 
+static enum log_kind
+log_kind(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return LOG_PLAIN;
+	if (S_ISSOCK(st.st_mode))
+		return LOG_SOCKET;
+	if (S_ISFIFO(st.st_mode) && !(fcntl(fd, F_GETFL) & O_NONBLOCK))
+		return LOG_PIPE;
+	return LOG_PLAIN;
+}
+
 void
 log_to(int fd, enum log_level level)
 {
-	struct stat st;
 	int saved = errno;
 
 	log_state.fd = fd;
-	log_state.is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	log_state.kind = log_kind(fd);
 	log_state.level = level;
 	errno = saved;
 }
@@ -233,21 +251,38 @@ log_head(char *out, size_t size, enum log_level level)
 }
 
 /*
- * One system call. A socket (the journal's) is told not to block; any other
- * descriptor blocks only if whoever opened it left O_NONBLOCK out.
+ * A socket (the journal's) is told not to block. A pipe that blocks is one we
+ * were started with: setting O_NONBLOCK would set it for everybody who has it,
+ * so it is asked for room first, which suffices for what a pipe takes whole.
+ * Anything else blocks only if whoever opened it left O_NONBLOCK out.
  */
+static ssize_t
+log_try_write(const char *line, size_t len)
+{
+	struct pollfd pfd = { .fd = log_state.fd, .events = POLLOUT };
+
+	switch (log_state.kind) {
+	case LOG_SOCKET:
+		return send(log_state.fd, line, len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	case LOG_PIPE:
+		if (poll(&pfd, 1, 0) != 1)
+			return 0;
+		break;
+	case LOG_PLAIN:
+		break;
+	}
+	return write(log_state.fd, line, len);
+}
+
 static bool
 log_write(const char *line, size_t len)
 {
 	ssize_t n;
 
-	do {
-		if (log_state.is_socket)
-			n = send(log_state.fd, line, len,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
-		else
-			n = write(log_state.fd, line, len);
-	} while (n == -1 && errno == EINTR);
+	do
+		n = log_try_write(line, len);
+	while (n == -1 && errno == EINTR);
 	return n == (ssize_t)len;
 }
 
@@ -278,8 +313,8 @@ log_tell_dropped(void)
 
 	if (n == 0)
 		return;
-	len = snprintf(text, sizeof(text), "log: %llu lines dropped",
-	    (unsigned long long)n);
+	len = snprintf(text, sizeof(text), "log: %llu line%s dropped",
+	    (unsigned long long)n, n == 1 ? "" : "s");
 	if (!log_put_line(LOG_WARN_, text, (size_t)len))
 		atomic_fetch_add(&log_state.untold, n);
 }

@@ -21,8 +21,8 @@ enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_, LOG_CRIT_ };
 
 /*
  * Where lines go: a descriptor (kept, not closed), or syslog where fd is -1.
- * Until it is called: descriptor 2, level info. The descriptor must not block,
- * so open files and pipes with O_NONBLOCK; sockets are seen to here.
+ * Until it is called: descriptor 2, level info. Open files with O_NONBLOCK;
+ * sockets and pipes are kept from blocking here.
  */
 void	log_to(int fd, enum log_level);
 /* syslog's number for a facility name such as "daemon", -1 if there is none. */

@@ -92,8 +92,10 @@ layer_apply(const struct layer *l, enum setting_scope scope, void *base,
     char **source, struct err *err)
 {
 	const struct layer_item *item;
+	size_t i;
 
-	for (item = l->v; item < l->v + l->n; item++) {
+	for (i = 0; i < l->n; i++) {
+		item = &l->v[i];
 		if (item->row->scope != scope)
 			continue;
 		if (layer_begins_list(l, item))

@@ -126,6 +126,8 @@ sections_unknown_key(const char *key, struct err *err)
 {
 	const char *near = setting_nearest(key);
 
+	if (*key == '\0')
+		return err_set(err, "there is no key in front of =");
 	if (near == NULL && str_nearest(key,
 	    (const char *const []){ "include", NULL }) != NULL)
 		near = "include";

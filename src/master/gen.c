@@ -275,11 +275,11 @@ gen_on_boot_failure(struct gen *g, const char *who, int code, const char *why)
 
 	if (g->retired)
 		return;
-	log_errorx("app %s: %s failed to boot: %s", app->name, who, why);
 	if (g == app->next) {
-		reload_on_failure(g, why);
+		reload_on_failure(g, who, why);
 		return;
 	}
+	log_errorx("app %s: %s failed to boot: %s", app->name, who, why);
 	if (app->boot_code == 0)
 		app->boot_code = code;
 	master_notice(app->master);

@@ -21,7 +21,7 @@
 #include "os/signals.h"
 #include "os/title.h"
 
-#define MASTER_SLOTS	16384	/* untouched ones cost no memory */
+#define MASTER_SLOTS	16384	/* room for all, twice */
 
 static bool
 is_set(const char *s)
@@ -59,14 +59,17 @@ master_take_slot(struct master *m)
 {
 	uint32_t i;
 
-	for (i = 0; i < m->board->nslots; i++)
-		if (!m->slot_taken[i]) {
-			m->slot_taken[i] = true;
-			m->board->slots[i].stage = SLOT_BOOTING;
-			return (int)i;
-		}
-	log_warnx("more than %u workers: no slot is free", i);
-	return -1;
+	for (i = 0; i < MASTER_SLOTS && m->slot_taken[i]; i++)
+		;
+	if (i == MASTER_SLOTS) {
+		log_warnx("more than %u workers: no slot is free", i);
+		return -1;
+	}
+	m->slot_taken[i] = true;
+	m->board->slots[i].stage = SLOT_BOOTING;
+	if (m->board->nslots <= i)
+		m->board->nslots = i + 1;
+	return (int)i;
 }
 
 void

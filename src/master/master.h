@@ -110,7 +110,7 @@ struct master {
 	struct apps		 apps;
 	struct socks		 socks;
 	struct board		*board;
-	bool			*slot_taken;	/* of board->nslots */
+	bool			*slot_taken;	/* what the board cannot say */
 	struct event		 tidy;
 	enum master_stop	 stop;
 	int			 code;		/* to exit with */
@@ -207,7 +207,7 @@ void	stop_hopeless(struct master *, int code);
 void	reload_start(struct master *);
 /* The next generation serves, or has failed. */
 void	reload_on_ready(struct gen *);
-void	reload_on_failure(struct gen *, const char *why);
+void	reload_on_failure(struct gen *, const char *who, const char *why);
 
 /* check.c */
 int	check_config(const struct conf *, int argc, char **argv);

@@ -179,12 +179,13 @@ reload_on_ready(struct gen *g)
 }
 
 void
-reload_on_failure(struct gen *g, const char *why)
+reload_on_failure(struct gen *g, const char *who, const char *why)
 {
 	struct app *app = g->app;
 
-	log_errorx("app %s: reload failed: %s; generation %u serves on",
-	    app->name, why, app->serving->number);
+	log_errorx("app %s: reload failed: %s failed to boot: %s; "
+	    "generation %u serves on", app->name, who, why,
+	    app->serving->number);
 	gen_retire(g, SIGTERM);
 	reload_check_end(app->master);
 }

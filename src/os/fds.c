@@ -45,7 +45,8 @@ fds_keep(int *fds, size_t n)
 	unsigned from = STDERR_FILENO + 1, fd;
 	size_t i;
 
-	qsort(fds, n, sizeof(*fds), fds_compare);
+	if (n > 1)
+		qsort(fds, n, sizeof(*fds), fds_compare);
 	for (i = 0; i < n; i++) {
 		if (fds[i] < (int)from)
 			continue;

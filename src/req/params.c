@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "req/params.h"
 #include "req/params_path.h"
 #include "req/params_shape.h"
@@ -20,19 +21,19 @@ params_refuse(int status, const char **why, const char *text)
 	return status;
 }
 
-/* Double the room for pairs. */
-static int
+/* Double the room for pairs; the old ones are kept where that fails. */
+static struct param *
 params_grow(struct params *p, size_t *room, struct arena *arena)
 {
 	size_t size = *room == 0 ? PAIRS_FIRST : 2 * *room;
 	struct param *v;
 
 	v = arena_grow(arena, p->v, *room * sizeof(*v), size * sizeof(*v));
-	if (v == NULL)
-		return -1;
-	p->v = v;
-	*room = size;
-	return 0;
+	if (v != NULL) {
+		p->v = v;
+		*room = size;
+	}
+	return v;
 }
 
 /* Take the block apart; *names becomes the bytes of all names together. */
@@ -42,37 +43,28 @@ params_split(struct params *p, unsigned count_max, const struct proto_ops *ops,
     const char **why)
 {
 	struct proto_str name, value;
-	size_t room = 0;
-	int got;
+	size_t room = 0, n = 1, len = 0;
+	struct param *v = params_grow(p, &room, arena);
+	int got = 0;
 
-	p->n = 1;
-	*names = 0;
-	if (params_grow(p, &room, arena) == -1)
-		return params_refuse(503, why, "no memory for the parameters");
-	memset(&p->v[0], 0, sizeof(p->v[0]));
-	while ((got = ops->pair(&block, &name, &value)) == 1) {
-		if (unlikely(p->n > count_max || p->n == UINT16_MAX))
+	if (count_max >= UINT16_MAX)
+		count_max = UINT16_MAX - 1;
+	while (v != NULL && (got = ops->pair(&block, &name, &value)) == 1) {
+		if (unlikely(n > count_max))
 			return params_refuse(431, why, "params_count");
-		if (unlikely(p->n == room) &&
-		    params_grow(p, &room, arena) == -1)
-			return params_refuse(503, why,
-			    "no memory for the parameters");
-		p->v[p->n].name = (struct str){ name.p, name.len };
-		p->v[p->n++].value = (struct str){ value.p, value.len };
-		*names += name.len;
+		if (unlikely(n == room) &&
+		    (v = params_grow(p, &room, arena)) == NULL)
+			break;
+		v[n].name = (struct str){ name.p, name.len };
+		v[n++].value = (struct str){ value.p, value.len };
+		len += name.len;
 	}
-	if (got == -1)
-		return params_refuse(400, why, "malformed parameters");
-	return 0;
-}
-
-/* All eight bytes of a word at least c, for a c up to 128. */
-static inline bool
-params_word_has_less(uint64_t word, uint8_t c)
-{
-	const uint64_t ones = ~(uint64_t)0 / 255;
-
-	return ((word - ones * c) & ~word & (ones * 128)) != 0;
+	if (v == NULL)
+		return params_refuse(503, why, "no memory for the parameters");
+	memset(&v[0], 0, sizeof(v[0]));
+	p->n = (uint16_t)n;
+	*names = len;
+	return got == 0 ? 0 : params_refuse(400, why, "malformed parameters");
 }
 
 /*
@@ -82,17 +74,7 @@ params_word_has_less(uint64_t word, uint8_t c)
 static inline bool
 params_is_suspect(struct str s)
 {
-	const char *end = s.p + s.len;
-	uint64_t word;
-	bool found = false;
-
-	for (; end - s.p >= 8; s.p += 8) {
-		memcpy(&word, s.p, 8);
-		found |= params_word_has_less(word, '\r' + 1);
-	}
-	for (; s.p < end; s.p++)
-		found |= (unsigned char)*s.p <= '\r';
-	return found;
+	return bytes_have_less(s.p, s.len, '\r' + 1);
 }
 
 static int

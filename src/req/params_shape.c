@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "req/params_shape.h"
 
 #define SHAPES_MAX	32
@@ -304,7 +305,7 @@ shape_matches(const struct param_shape *s, const struct params *p)
 
 		name -= s->name[i].len;
 		if (s->name[i].len != is->len ||
-		    memcmp(name, is->p, is->len) != 0)
+		    !bytes_same(name, is->p, is->len))
 			return false;
 	}
 	return true;

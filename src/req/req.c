@@ -44,6 +44,7 @@ req_reset(struct req *req)
 	req->block = NULL;
 	req->block_len = 0;
 	req->accepted_ns = req->start_ns = 0;
+	params_fini(&req->params);
 	memset(&req->params, 0, sizeof(req->params));
 	arena_reset(&req->arena);
 	body_reset(&req->body);
@@ -53,6 +54,7 @@ req_reset(struct req *req)
 void
 req_fini(struct req *req)
 {
+	params_fini(&req->params);
 	arena_fini(&req->arena);
 	body_fini(&req->body);
 	resp_fini(&req->resp);

@@ -9,17 +9,14 @@
 #define SLOT_TRIES	100	/* a writer needs nanoseconds */
 
 struct board *
-board_new(uint32_t nslots)
+board_new(uint32_t room)
 {
 	struct board *b;
 
-	b = mmap(NULL, sizeof(*b) + nslots * sizeof(b->slots[0]),
+	b = mmap(NULL, sizeof(*b) + room * sizeof(b->slots[0]),
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
 	    -1, 0);
-	if (b == MAP_FAILED)
-		return NULL;
-	b->nslots = nslots;
-	return b;
+	return b != MAP_FAILED ? b : NULL;
 }
 
 static void

@@ -37,6 +37,7 @@ struct slot_request {
 struct slot {
 	_Alignas(64)
 	_Atomic int32_t	 stage;		/* enum slot_stage */
+	_Atomic uint32_t app;		/* same for all who share listeners */
 	_Atomic uint32_t held;		/* connections in hand */
 	_Atomic uint64_t requests;	/* served since the fork */
 	_Atomic int64_t	 turn_ns;	/* last time its loop turned */
@@ -47,12 +48,15 @@ struct slot {
 struct board {
 	_Alignas(64)
 	_Atomic int32_t	 stop_queue;	/* drain the listen queue as well */
-	uint32_t	 nslots;
+	_Atomic uint32_t nslots;	/* those ever used: readers stop here */
 	struct slot	 slots[];
 };
 
-/* Map a board of this many slots; NULL and errno where that fails. */
-struct board *board_new(uint32_t nslots);
+/*
+ * Map a board with room for so many slots; NULL and errno where that fails.
+ * Slots that nobody touches cost no memory.
+ */
+struct board *board_new(uint32_t room);
 
 /* The worker's side: mark the start and the end of a request. */
 void	slot_begin(struct slot *, int64_t now_ns, struct str method,

@@ -289,6 +289,24 @@ lines_a_full_pipe_cannot_take_are_counted(void **state UNUSED)
 	assert_matches(logged(), STAMP "info [^\n]*more\n$");
 }
 
+/* Standard error is often one that others share, so it stays as it was. */
+static void
+a_full_pipe_that_blocks_does_not_block_us(void **state UNUSED)
+{
+	uint64_t before = log_dropped();
+	int flags = fcntl(fds[1], F_GETFL) & ~O_NONBLOCK;
+
+	assert_int_equal(fcntl(fds[1], F_SETFL, flags), 0);
+	log_to(fds[1], LOG_INFO_);
+	while (log_dropped() == before)
+		log_info("fill");
+	assert_int_equal(fcntl(fds[1], F_GETFL), flags);
+	while (strlen(logged()) > 0)
+		;
+	log_info("room again");
+	assert_matches(logged(), "1 line dropped\n[^\n]*room again\n$");
+}
+
 static void
 a_full_or_closed_socket_does_not_block(void **state UNUSED)
 {
@@ -373,6 +391,7 @@ main(void)
 		LOG_TEST(a_block_is_a_line_for_each_of_its_lines),
 		LOG_TEST(a_peers_events_are_one_line_a_second),
 		LOG_TEST(lines_a_full_pipe_cannot_take_are_counted),
+		LOG_TEST(a_full_pipe_that_blocks_does_not_block_us),
 		LOG_TEST(a_full_or_closed_socket_does_not_block),
 		LOG_TEST(syslog_facilities_have_names),
 		LOG_TEST(fatal_ends_the_process_with_its_code),

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of interfaces. */
+#include <stddef.h>
+
+#include "python/gateway.h"
+
+const struct gateway *const gateways[] = {
+	&wsgi_gateway,
+	NULL
+};

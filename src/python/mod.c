@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* import saola: version, worker_id, generation, disconnected(). */
+#include "python/py.h"
+
+#include "conf/conf.h"
+#include "python/gateway.h"
+#include "python/mod.h"
+#include "python/wsgi.h"
+#include "req/req.h"
+
+PyDoc_STRVAR(mod_doc,
+"What the server tells its application.\n"
+"\n"
+"version     of the server\n"
+"worker_id   0 .. workers-1, None outside of a worker\n"
+"generation  counts the reloads, None outside of a worker");
+
+PyDoc_STRVAR(mod_disconnected_doc,
+"disconnected() -> bool\n"
+"\n"
+"Whether the client of the running request is known to have left.");
+
+static PyObject *
+mod_disconnected(PyObject *self UNUSED, PyObject *none UNUSED)
+{
+	struct req *req = wsgi_current();
+
+	return PyBool_FromLong(req != NULL && req->io->gone(req));
+}
+
+static PyMethodDef mod_methods[] = {
+	{ "disconnected", mod_disconnected, METH_NOARGS, mod_disconnected_doc },
+	{ NULL, NULL, 0, NULL }
+};
+
+static int
+mod_exec(PyObject *mod)
+{
+	if (PyModule_AddStringConstant(mod, "version", SAOLA_VERSION) == -1 ||
+	    PyObject_SetAttrString(mod, "worker_id", Py_None) == -1)
+		return -1;
+	return PyObject_SetAttrString(mod, "generation", Py_None);
+}
+
+static PyModuleDef_Slot mod_slots[] = {
+	{ Py_mod_exec, mod_exec },
+	{ 0, NULL }
+};
+
+static struct PyModuleDef mod_def = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "saola",
+	.m_doc = mod_doc,
+	.m_methods = mod_methods,
+	.m_slots = mod_slots
+};
+
+static PyObject *
+mod_init(void)
+{
+	return PyModuleDef_Init(&mod_def);
+}
+
+int
+mod_register(void)
+{
+	return PyImport_AppendInittab("saola", mod_init);
+}
+
+static int
+mod_set_number(PyObject *mod, const char *name, long value)
+{
+	PyObject *number = PyLong_FromLong(value);
+	int res = -1;
+
+	if (number != NULL)
+		res = PyObject_SetAttrString(mod, name, number);
+	Py_XDECREF(number);
+	return res;
+}
+
+int
+mod_set_worker(const struct py_worker *w)
+{
+	PyObject *mod = PyImport_ImportModule("saola");
+	int res = -1;
+
+	if (mod != NULL && mod_set_number(mod, "worker_id", w->id) == 0)
+		res = mod_set_number(mod, "generation", (long)w->generation);
+	Py_XDECREF(mod);
+	return res;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The builtin module "saola", for applications. */
+#ifndef PYTHON_MOD_H
+#define PYTHON_MOD_H
+
+#include "base/attr.h"
+
+struct py_worker;
+
+/* Before the interpreter starts. */
+int	mod_register(void) MUSTCHECK;
+/* Tell applications which worker this is; -1 with an exception set. */
+int	mod_set_worker(const struct py_worker *) MUSTCHECK;
+
+#endif

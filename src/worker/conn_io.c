@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* How responses reach a connection. */
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "worker/conn.h"
+#include "worker/worker.h"
+
+/*
+ * While we cannot write we read, or two sides that only write wait for each
+ * other for ever (R7). What comes may be the next request of a kept
+ * connection. -1: the peer has reset it.
+ */
+static int
+conn_io_spool(struct conn *c)
+{
+	struct conns *cs = c->conns;
+	size_t room = CONN_SPOOL - buf_len(&c->in);
+	ssize_t n;
+
+	if (!c->req->keep)
+		room = sizeof(cs->scratch);
+	n = recv(c->fd, cs->scratch, room, 0);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	if (n == 0)
+		c->eof = true;
+	if (c->req->keep)
+		return buf_add(&c->in, cs->scratch, (size_t)n);
+	c->drained += (size_t)n;
+	return c->drained > cs->conf->drain_limit ? -1 : 0;
+}
+
+static bool
+conn_io_must_leave(const struct conn *c)
+{
+	return c->conns->stop != NULL && *c->conns->stop == STOP_FAST;
+}
+
+/* Wait until some bytes may be written. -1: gone, or too slow. */
+static int
+conn_io_wait(struct conn *c)
+{
+	int64_t limit = c->conns->conf->client_ms;
+	int64_t end = limit > 0 ? clock_ms() + limit : INT64_MAX, left = -1;
+	struct pollfd p = { .fd = c->fd };
+	int n;
+
+	for (;;) {
+		if (end != INT64_MAX && (left = end - clock_ms()) <= 0)
+			return -1;
+		p.events = POLLOUT;
+		if (!c->eof && buf_len(&c->in) < CONN_SPOOL)
+			p.events |= POLLIN;
+		n = poll(&p, 1, left > INT32_MAX ? -1 : (int)left);
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (conn_io_must_leave(c) ||
+		    (n == 1 && p.revents & (POLLERR | POLLHUP)))
+			return -1;
+		if (n == 1 && p.revents & POLLIN && conn_io_spool(c) == -1)
+			return -1;
+		if (n == 1 && p.revents & POLLOUT)
+			return 0;
+	}
+}
+
+/* Drop n bytes from the front of a vector. */
+static void
+conn_io_advance(struct iovec **v, int *n, size_t done)
+{
+	while (*n > 0 && done >= (*v)->iov_len) {
+		done -= (*v)->iov_len;
+		(*v)++;
+		(*n)--;
+	}
+	if (*n > 0) {
+		(*v)->iov_base = (char *)(*v)->iov_base + done;
+		(*v)->iov_len -= done;
+	}
+}
+
+static ssize_t
+conn_io_send(int fd, struct iovec *v, int n)
+{
+	struct msghdr msg = { .msg_iov = v, .msg_iovlen = (size_t)n };
+
+	if (n == 1)
+		return send(fd, v->iov_base, v->iov_len, MSG_NOSIGNAL);
+	return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+static enum io_result
+conn_io_push(struct conn *c, struct iovec *v, int n)
+{
+	ssize_t k;
+
+	while (n > 0) {
+		k = conn_io_send(c->fd, v, n);
+		if (k >= 0)
+			conn_io_advance(&v, &n, (size_t)k);
+		else if (errno == EAGAIN) {
+			if (conn_io_wait(c) == -1)
+				return IO_GONE;
+		} else if (errno != EINTR)
+			return IO_GONE;
+	}
+	return IO_DONE;
+}
+
+/* Our own answers for other ids were first. */
+static enum io_result
+conn_io_first(struct conn *c)
+{
+	struct iovec v = { buf_head(&c->out), buf_len(&c->out) };
+	enum io_result res = conn_io_push(c, &v, 1);
+
+	buf_fini(&c->out);
+	return res;
+}
+
+static enum io_result
+conn_io_writev(struct req *req, struct iovec *v, int n)
+{
+	struct conn *c = req->carrier;
+
+	if (unlikely(buf_len(&c->out) > 0) && conn_io_first(c) != IO_DONE)
+		return IO_GONE;
+	return conn_io_push(c, v, n);
+}
+
+static enum io_result
+conn_io_sendfile(struct req *req, int fd, int64_t *off, uint64_t n)
+{
+	struct conn *c = req->carrier;
+	off_t at = (off_t)*off;
+	ssize_t k = 1;
+
+	while (n > 0 && k != 0) {
+		k = sendfile(c->fd, fd, &at, n < SSIZE_MAX ? (size_t)n :
+		    SSIZE_MAX);
+		*off = at;
+		if (k >= 0)
+			n -= (uint64_t)k;
+		else if (errno == EAGAIN) {
+			if (conn_io_wait(c) == -1)
+				return IO_GONE;
+		} else if (errno != EINTR)
+			return IO_GONE;
+	}
+	return IO_DONE;
+}
+
+/* EOF is only a hint: some peers close their half once they have asked. */
+static bool
+conn_io_gone(struct req *req)
+{
+	const struct conn *c = req->carrier;
+	struct pollfd p = { .fd = c->fd, .events = 0 };
+
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLERR | POLLHUP);
+}
+
+const struct req_io conn_io_blocking = {
+	.writev = conn_io_writev,
+	.sendfile = conn_io_sendfile,
+	.gone = conn_io_gone
+};
+
+/* Our own answer to a request that never ran: the caller flushes it. */
+static enum io_result
+conn_io_queue(struct req *req, struct iovec *v, int n)
+{
+	struct conn *c = req->carrier;
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (buf_add(&c->out, v[i].iov_base, v[i].iov_len) == -1)
+			return IO_GONE;
+	return IO_DONE;
+}
+
+static enum io_result
+conn_io_no_file(struct req *req UNUSED, int fd UNUSED, int64_t *off UNUSED,
+    uint64_t n UNUSED)
+{
+	return IO_GONE;
+}
+
+const struct req_io conn_io_queued = {
+	.writev = conn_io_queue,
+	.sendfile = conn_io_no_file,
+	.gone = conn_io_gone
+};
+
+void
+conn_break(struct conn *c)
+{
+	static const char record[8] = { 0 };
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	if (c->dec.ops->ends_body)
+		send(c->fd, record, sizeof(record), MSG_NOSIGNAL);
+	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}

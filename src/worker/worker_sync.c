@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sync class: one request at a time, in the main thread. While nothing else
+ * is in hand the worker sleeps in accept, which spreads connections evenly;
+ * with a connection in hand it sleeps in epoll on listeners and connections, so
+ * that no slow or idle peer ever occupies it.
+ */
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "req/access.h"
+#include "worker/conn_conf.h"
+#include "worker/siblings.h"
+#include "worker/worker.h"
+
+#define SYNC_EVENTS	64
+#define SYNC_YIELDS	2	/* times a connection is left to a sibling */
+#define SYNC_YIELD_MS	1
+#define SYNC_REST_MS	100	/* without descriptors */
+#define SYNC_BOUND_NS	1000000	/* of an accept that somebody else may win */
+
+#ifndef sigev_notify_thread_id		/* glibc before 2.37 */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+static struct sync {
+	struct worker	*w;
+	struct conn_conf conf;
+	struct conns	 conns;
+	struct siblings	 siblings;
+	struct conn_from *from;		/* one for each listener */
+	int		 ep;
+	uint32_t	 held;		/* connections in the poll set */
+	uint32_t	 listening;	/* events the listeners are polled for */
+	bool		 listed;	/* listeners are in the poll set */
+	bool		 draining;
+	int64_t		 rest_ms;	/* listeners are left alone until then */
+	int		 yields;
+	timer_t		 timer;		/* interrupts an accept */
+} sync_self;
+
+static int64_t
+sync_now_ms(const struct sync *s)
+{
+	return s->conns.now_ns / 1000000;
+}
+
+/* In the poll set data is a connection, or a listener's number made odd. */
+static uint64_t
+sync_tag(size_t listener)
+{
+	return (uint64_t)listener << 1 | 1;
+}
+
+static int
+sync_init_timer(struct sync *s, struct err *err)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = WORKER_POKE };
+
+	ev.sigev_notify_thread_id = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &ev, &s->timer) == -1)
+		return err_set(err, "timer_create: %s", strerror(errno));
+	return 0;
+}
+
+/* Chunks of a stream must not wait for the acknowledgement of the last one. */
+static void
+sync_init_listeners(struct sync *s)
+{
+	const int one = 1;
+	size_t i;
+
+	s->from = xcalloc(s->w->nlisteners, sizeof(*s->from));
+	for (i = 0; i < s->w->nlisteners; i++) {
+		conn_from_init(&s->from[i], s->w->listeners[i]);
+		if (s->w->listeners[i]->sock.sa.sa_family != AF_UNIX)
+			setsockopt(s->w->listeners[i]->fd, IPPROTO_TCP,
+			    TCP_NODELAY, &one, sizeof(one));
+	}
+}
+
+/*
+ * The heap keeps what a large body took: page faults, not copies, are what
+ * makes one expensive.
+ */
+static int
+sync_init(struct worker *w, struct err *err)
+{
+	struct sync *s = &sync_self;
+
+	s->w = w;
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 16 << 20);
+	if (conn_conf_load(&s->conf, w, err) == -1)
+		return -1;
+	conns_init(&s->conns, &s->conf);
+	s->conns.stop = &w->stop;
+	siblings_init(&s->siblings, w->board, w->slot, w->app->name);
+	sync_init_listeners(s);
+	if ((s->ep = epoll_create1(EPOLL_CLOEXEC)) == -1)
+		return err_set(err, "epoll: %s", strerror(errno));
+	return sync_init_timer(s, err);
+}
+
+/* The request is whole: from here on it is the application's. */
+static void
+sync_call(struct sync *s, struct req *req)
+{
+	struct worker *w = s->w;
+
+	req->start_ns = clock_ns();
+	slot_begin(w->slot, req->start_ns,
+	    req->params.known[PARAM_REQUEST_METHOD],
+	    req->params.known[PARAM_REQUEST_URI]);
+	w->gateway->call(req);
+	resp_end(req);
+	slot_end(w->slot);
+	s->conns.now_ns = clock_ns();
+	if (s->draining)
+		w->slot->stage = SLOT_DRAINING;
+	if (req->conf->access == NULL)
+		return;
+	if (atomic_exchange(&w->reopen, false))
+		access_reopen(req->conf->access);
+	access_write(req->conf->access, req, s->conns.now_ns);
+}
+
+static void
+sync_drop(struct sync *s, struct conn *c)
+{
+	if (c->polled)
+		s->w->slot->held = --s->held;
+	conn_free(c);
+}
+
+/* A connection is put into the poll set when it first has to wait. */
+static void
+sync_watch(struct sync *s, struct conn *c)
+{
+	bool out = conn_poll_out(c);
+	struct epoll_event ev = { .events = out ? EPOLLOUT : EPOLLIN,
+		.data.ptr = c };
+
+	if (c->polled && c->polled_out == out)
+		return;
+	if (epoll_ctl(s->ep, c->polled ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd,
+	    &ev) == -1) {
+		log_error("epoll_ctl");
+		sync_drop(s, c);
+		return;
+	}
+	if (!c->polled)
+		s->w->slot->held = ++s->held;
+	c->polled = true;
+	c->polled_out = out;
+}
+
+static void
+sync_serve(struct sync *s, struct conn *c, enum conn_want want)
+{
+	while (want == CONN_RUN) {
+		sync_call(s, c->req);
+		want = conn_finish(c);
+	}
+	if (want == CONN_OVER)
+		sync_drop(s, c);
+	else
+		sync_watch(s, c);
+}
+
+/* No descriptor, no memory: look again a little later instead of at once. */
+static void
+sync_accept_failed(struct sync *s, int error)
+{
+	static struct log_rate rate;
+
+	if (error == EINTR || error == EAGAIN || error == ECONNABORTED)
+		return;
+	log_rated(&rate, LOG_ERROR_, "accept: %s", strerror(error));
+	s->rest_ms = sync_now_ms(s) + SYNC_REST_MS;
+}
+
+static void
+sync_refuse(const struct conn_from *from, const union addr_sock *sock,
+    socklen_t len, int fd)
+{
+	static struct log_rate rate;
+	char peer[128];
+
+	addr_format(sock, len, peer, sizeof(peer));
+	log_rated(&rate, LOG_WARN_, "%s: connection from %s refused: not in "
+	    "allow_from", from->name, peer);
+	close(fd);
+}
+
+static struct conn *
+sync_accept(struct sync *s, const struct conn_from *from)
+{
+	const struct listener *l = from->listener;
+	union addr_sock sock;
+	socklen_t len = sizeof(sock);
+	bool local = l->sock.sa.sa_family == AF_UNIX;
+	int fd, error;
+
+	fd = accept4(l->fd, local ? NULL : &sock.sa, local ? NULL : &len,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
+	error = errno;
+	s->conns.now_ns = clock_ns();
+	if (fd == -1) {
+		sync_accept_failed(s, error);
+		return NULL;
+	}
+	if (!local && !listener_allows(l, &sock.sa)) {
+		sync_refuse(from, &sock, len, fd);
+		return NULL;
+	}
+	return conn_new(&s->conns, fd, from, local ? NULL : &sock.sa);
+}
+
+static void
+sync_arm(struct sync *s, long ns)
+{
+	const struct itimerspec t = {
+		.it_value.tv_nsec = ns, .it_interval.tv_nsec = ns
+	};
+
+	timer_settime(s->timer, 0, &t, NULL);
+}
+
+/*
+ * The listener is readable, but the descriptor is shared and blocks, so that
+ * siblings can sleep in accept: one of them may be faster, and must not leave
+ * us asleep with connections in hand.
+ */
+static struct conn *
+sync_accept_bounded(struct sync *s, const struct conn_from *from)
+{
+	struct conn *c;
+
+	if (!siblings_any(&s->siblings, sync_now_ms(s)))
+		return sync_accept(s, from);
+	sync_arm(s, SYNC_BOUND_NS);
+	c = sync_accept(s, from);
+	sync_arm(s, 0);
+	return c;
+}
+
+/*
+ * An idle worker that holds fewer connections is a better place for one that
+ * may be kept. It is awake in a moment; if not, the connection is ours.
+ */
+static bool
+sync_yields(struct sync *s)
+{
+	if (s->yields == SYNC_YIELDS || !siblings_has_better(&s->siblings,
+	    sync_now_ms(s), s->held)) {
+		s->yields = 0;
+		return false;
+	}
+	s->yields++;
+	s->rest_ms = sync_now_ms(s) + SYNC_YIELD_MS;
+	return true;
+}
+
+static void
+sync_on_listener(struct sync *s, const struct conn_from *from)
+{
+	struct conn *c;
+
+	if (s->draining || s->rest_ms > sync_now_ms(s) || sync_yields(s))
+		return;
+	if ((c = sync_accept_bounded(s, from)) != NULL)
+		sync_serve(s, c, conn_feed(c));
+}
+
+/* Poll the listeners for this, or for nothing. */
+static void
+sync_listen(struct sync *s, uint32_t events)
+{
+	struct epoll_event ev = { .events = events };
+	size_t i;
+
+	if (s->listed && s->listening == events)
+		return;
+	for (i = 0; i < s->w->nlisteners; i++) {
+		ev.data.u64 = sync_tag(i);
+		if (epoll_ctl(s->ep, s->listed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
+		    s->w->listeners[i]->fd, &ev) == -1)
+			log_error("epoll_ctl");
+	}
+	s->listed = true;
+	s->listening = events;
+}
+
+static int
+sync_timeout(const struct sync *s)
+{
+	int ms = conns_timeout(&s->conns);
+	int64_t rest = s->rest_ms - sync_now_ms(s);
+
+	if (!s->draining && rest > 0 && (ms == -1 || rest < ms))
+		ms = (int)rest;
+	return ms;
+}
+
+static bool
+sync_must_leave(const struct sync *s)
+{
+	return s->w->stop == STOP_FAST;
+}
+
+/* One wait on everything in hand, and what came of it. */
+static void
+sync_turn(struct sync *s)
+{
+	struct epoll_event ev[SYNC_EVENTS];
+	struct conn *c;
+	int i, n;
+
+	s->conns.now_ns = clock_ns();
+	sync_listen(s, s->draining || s->rest_ms > sync_now_ms(s) ? 0 :
+	    EPOLLIN);
+	n = epoll_wait(s->ep, ev, nitems(ev), sync_timeout(s));
+	s->conns.now_ns = clock_ns();
+	for (i = 0; i < n && !sync_must_leave(s); i++) {
+		if (ev[i].data.u64 & 1)
+			sync_on_listener(s, &s->from[ev[i].data.u64 >> 1]);
+		else {
+			c = ev[i].data.ptr;
+			sync_serve(s, c, conn_feed(c));
+		}
+	}
+	while (!sync_must_leave(s) && (c = conns_expired(&s->conns)) != NULL)
+		sync_serve(s, c, conn_expire(c));
+}
+
+/* Requests that wait on a socket that goes away have nobody but us. */
+static void
+sync_empty_queue(struct sync *s, const struct conn_from *from)
+{
+	struct pollfd p = { .fd = from->listener->fd, .events = POLLIN };
+	struct conn *c;
+
+	while (!sync_must_leave(s) && s->rest_ms <= sync_now_ms(s) &&
+	    poll(&p, 1, 0) == 1)
+		if ((c = sync_accept_bounded(s, from)) != NULL)
+			sync_serve(s, c, conn_feed(c));
+}
+
+static void
+sync_begin_drain(struct sync *s)
+{
+	size_t i;
+
+	s->draining = true;
+	s->conns.now_ns = clock_ns();
+	s->w->slot->stage = SLOT_DRAINING;
+	conns_drain(&s->conns);
+	if (s->w->board->stop_queue)
+		for (i = 0; i < s->w->nlisteners; i++)
+			sync_empty_queue(s, &s->from[i]);
+}
+
+/* What the watchdog has to say. False: there is nothing left to do. */
+static bool
+sync_goes_on(struct sync *s)
+{
+	struct worker *w = s->w;
+
+	w->slot->turn_ns = s->conns.now_ns;
+	if (w->stop == STOP_NO)
+		return true;
+	w->awake = true;
+	if (!s->draining && !sync_must_leave(s))
+		sync_begin_drain(s);
+	return s->held > 0 && !sync_must_leave(s);
+}
+
+/* Accept, read, call, write, close: in order. */
+static void
+sync_run(struct worker *w)
+{
+	struct sync *s = &sync_self;
+	struct conn *c;
+
+	s->conns.now_ns = clock_ns();
+	while (sync_goes_on(s)) {
+		if (s->held > 0 || w->nlisteners > 1 ||
+		    s->rest_ms > sync_now_ms(s))
+			sync_turn(s);
+		else if ((c = sync_accept(s, &s->from[0])) != NULL)
+			sync_serve(s, c, conn_feed(c));
+	}
+	while ((c = conns_any(&s->conns)) != NULL)
+		sync_drop(s, c);
+}
+
+const struct worker_class worker_sync = {
+	.name = "sync",
+	.init = sync_init,
+	.run = sync_run
+};
