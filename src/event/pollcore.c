@@ -160,12 +160,17 @@ pollcore_free(struct pollcore *core)
 	errno = saved;
 }
 
-/* Whether libevent was full and has made more room for the next time. */
+/*
+ * Whether there may be more than libevent took. At its largest it goes on as
+ * long as the kernel, which takes turns, reports some that are not queued yet.
+ */
 static bool
-pollcore_is_full(struct pollcore *core)
+pollcore_is_full(struct pollcore *core, size_t queued)
 {
-	if (core->seen < core->batch || core->batch == BATCH_MAX)
+	if (core->seen < core->batch)
 		return false;
+	if (core->batch == BATCH_MAX)
+		return core->nready > queued;
 	core->batch *= 2;
 	return true;
 }
@@ -177,12 +182,15 @@ pollcore_is_full(struct pollcore *core)
 static int
 pollcore_turn(struct pollcore *core, int flags)
 {
+	size_t queued;
+
 	do {
 		core->seen = 0;
+		queued = core->nready;
 		if (event_base_loop(core->base, flags) == -1)
 			return -1;
 		flags |= EVLOOP_NONBLOCK;
-	} while (pollcore_is_full(core));
+	} while (pollcore_is_full(core, queued));
 	return 0;
 }
 
