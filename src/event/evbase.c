@@ -29,10 +29,6 @@ evbase_set_quiet(bool quiet)
 	evbase_quiet = quiet;
 }
 
-/*
- * Without PRECISE_TIMER libevent reads a clock that moves every 4 ms, and
- * asyncio would wake early and turn idly.
- */
 struct event_base *
 evbase_new(void)
 {
@@ -44,8 +40,8 @@ evbase_new(void)
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER |
-	    EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV) == 0)
+	if (event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK |
+	    EVENT_BASE_FLAG_IGNORE_ENV) == 0)
 		base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
 	return base;

@@ -8,8 +8,9 @@
 struct event_base;
 
 /*
- * A base for one thread, after the last fork: timers to the microsecond, no
- * locks. The caller frees it with event_base_free. NULL and errno on failure.
+ * A base for one thread, made after the last fork: no locks, and a coarse
+ * clock (its timers may be 4 ms late; precise ones are a system call for each
+ * turn). The caller frees it with event_base_free. NULL on failure.
  */
 struct event_base *evbase_new(void);
 

@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "base/clock.h"
 #include "base/queue.h"
 #include "event/evbase.h"
 #include "event/pollcore.h"
@@ -37,7 +39,9 @@ struct pollev {
 	TAILQ_ENTRY(pollev)	 queue;		/* the ready queue */
 	LIST_ENTRY(pollev)	 entry;		/* of the core's lists */
 	SLIST_ENTRY(pollev)	 same;		/* others of this fd */
-	struct event		 rd;		/* also the timer's */
+	int64_t			 at;		/* timer: when it is due */
+	size_t			 slot;		/* timer: in the heap, from 1 */
+	struct event		 rd;
 	struct event		 wr;
 };
 TAILQ_HEAD(pollev_queue, pollev);
@@ -55,20 +59,23 @@ struct pollcore {
 	unsigned		 batch;		/* events libevent takes now */
 	unsigned		 seen;		/* of descriptors, this batch */
 	int			 why;		/* POLLCORE_ROUSED ... */
-	bool			 expired;	/* the wait's time is over */
-	struct event		 limit;		/* the wait's timeout */
-	struct event		 waker;		/* reading end of wake */
+	struct pollev		**heap;		/* timers, from 1, as due */
+	size_t			 nheap, heapcap;
+	int			 clock;		/* timerfd */
+	int64_t			 armed;		/* it goes off then; 0: not */
+	struct event		 alarm;		/* of clock */
+	struct event		 waker;		/* of wake[0] */
 	int			 wake[2];
 	uint8_t			 signals[SIGNALS_MAX];
 	size_t			 nsignals;
 };
 
 static void
-pollcore_on_limit(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+pollcore_on_alarm(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct pollcore *core = arg;
 
-	core->expired = true;
+	core->armed = 0;
 }
 
 /* Bytes behind a full signal buffer wait until it has been taken. */
@@ -95,14 +102,21 @@ pollcore_on_wake(evutil_socket_t fd, short what UNUSED, void *arg)
 	}
 }
 
+/* The clock is edge-triggered: it need not be read. */
 static int
-pollcore_open_waker(struct pollcore *core)
+pollcore_open(struct pollcore *core)
 {
-	if (pipe2(core->wake, O_CLOEXEC | O_NONBLOCK) == -1)
+	if ((core->base = evbase_new()) == NULL ||
+	    pipe2(core->wake, O_CLOEXEC | O_NONBLOCK) == -1 ||
+	    (core->clock = timerfd_create(CLOCK_MONOTONIC,
+	    TFD_CLOEXEC | TFD_NONBLOCK)) == -1)
 		return -1;
 	event_assign(&core->waker, core->base, core->wake[0],
 	    EV_READ | EV_PERSIST, pollcore_on_wake, core);
-	return event_add(&core->waker, NULL);
+	event_assign(&core->alarm, core->base, core->clock,
+	    EV_READ | EV_ET | EV_PERSIST, pollcore_on_alarm, core);
+	return event_add(&core->waker, NULL) == -1 ||
+	    event_add(&core->alarm, NULL) == -1 ? -1 : 0;
 }
 
 struct pollcore *
@@ -112,17 +126,12 @@ pollcore_new(void)
 
 	if ((core = calloc(1, sizeof(*core))) == NULL)
 		return NULL;
-	core->wake[0] = core->wake[1] = -1;
+	core->wake[0] = core->wake[1] = core->clock = -1;
 	core->batch = BATCH_MIN;
 	TAILQ_INIT(&core->ready);
 	LIST_INIT(&core->used);
 	LIST_INIT(&core->spare);
-	if ((core->base = evbase_new()) == NULL) {
-		free(core);
-		return NULL;
-	}
-	evtimer_assign(&core->limit, core->base, pollcore_on_limit, core);
-	if (pollcore_open_waker(core) == -1) {
+	if (pollcore_open(core) == -1) {
 		pollcore_free(core);
 		return NULL;
 	}
@@ -148,16 +157,114 @@ pollcore_free(struct pollcore *core)
 
 	if (core == NULL)
 		return;
-	event_base_free(core->base);
+	if (core->base != NULL)
+		event_base_free(core->base);
 	pollcore_free_list(&core->used);
 	pollcore_free_list(&core->spare);
 	free(core->byfd);
+	free(core->heap);
 	if (core->wake[0] != -1) {
 		close(core->wake[0]);
 		close(core->wake[1]);
 	}
+	if (core->clock != -1)
+		close(core->clock);
 	free(core);
 	errno = saved;
+}
+
+/* The heap: slot n is due no later than slots 2n and 2n + 1. */
+static void
+pollcore_heap_set(struct pollcore *core, size_t slot, struct pollev *ev)
+{
+	core->heap[slot] = ev;
+	ev->slot = slot;
+}
+
+/* Put ev where it belongs, slot being free and within the heap. */
+static void
+pollcore_heap_place(struct pollcore *core, size_t slot, struct pollev *ev)
+{
+	struct pollev **heap = core->heap;
+	size_t child;
+
+	for (; slot > 1 && heap[slot / 2]->at > ev->at; slot /= 2)
+		pollcore_heap_set(core, slot, heap[slot / 2]);
+	while ((child = 2 * slot) <= core->nheap) {
+		if (child < core->nheap && heap[child + 1]->at <
+		    heap[child]->at)
+			child++;
+		if (heap[child]->at >= ev->at)
+			break;
+		pollcore_heap_set(core, slot, heap[child]);
+		slot = child;
+	}
+	pollcore_heap_set(core, slot, ev);
+}
+
+static int
+pollcore_heap_add(struct pollcore *core, struct pollev *ev)
+{
+	size_t cap = core->heapcap > 0 ? 2 * core->heapcap : 64;
+	struct pollev **heap;
+
+	if (core->nheap + 1 >= core->heapcap) {
+		heap = realloc(core->heap, cap * sizeof(struct pollev *));
+		if (heap == NULL)
+			return -1;
+		core->heap = heap;
+		core->heapcap = cap;
+	}
+	pollcore_heap_place(core, ++core->nheap, ev);
+	return 0;
+}
+
+static void
+pollcore_heap_remove(struct pollcore *core, struct pollev *ev)
+{
+	struct pollev *last = core->heap[core->nheap--];
+
+	if (last != ev)
+		pollcore_heap_place(core, ev->slot, last);
+	ev->slot = 0;
+}
+
+static void
+pollev_unqueue(struct pollev *ev)
+{
+	if (ev->ready == 0)
+		return;
+	TAILQ_REMOVE(&ev->core->ready, ev, queue);
+	ev->core->nready--;
+	ev->ready = 0;
+}
+
+static void
+pollev_fire(struct pollev *ev, unsigned what)
+{
+	struct pollcore *core = ev->core;
+
+	if (ev->fn != NULL) {
+		ev->fn(ev->arg, what);
+		return;
+	}
+	if (ev->ready == 0) {
+		TAILQ_INSERT_TAIL(&core->ready, ev, queue);
+		core->nready++;
+	}
+	ev->ready |= what;
+	core->why |= POLLCORE_ROUSED;
+}
+
+static void
+pollcore_expire(struct pollcore *core, int64_t now)
+{
+	struct pollev *ev;
+
+	while (core->nheap > 0 && (ev = core->heap[1])->at <= now) {
+		pollcore_heap_remove(core, ev);
+		pollev_fire(ev, POLLEV_TIME);
+	}
 }
 
 /*
@@ -194,37 +301,54 @@ pollcore_turn(struct pollcore *core, int flags)
 	return 0;
 }
 
-/* Rounded up, so that a wait is never short. */
-static struct timeval
-pollcore_timeval(int64_t ns)
+/*
+ * The clock goes off at this time, or before: that is found out then, and
+ * saves a system call for every wait but the first of a deadline. libevent's
+ * precise timers cost one for every turn.
+ */
+static void
+pollcore_arm(struct pollcore *core, int64_t at)
 {
-	int64_t us = ns / 1000 + (ns % 1000 != 0);
+	struct itimerspec spec = { .it_value = {
+	    .tv_sec = at / 1000000000, .tv_nsec = at % 1000000000 } };
 
-	return (struct timeval){ .tv_sec = us / 1000000,
-	    .tv_usec = us % 1000000 };
+	if (core->armed != 0 && core->armed <= at)
+		return;
+	if (timerfd_settime(core->clock, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
+		core->armed = at;
+}
+
+/* How to turn: not waiting longer than until end or the next timer. */
+static int
+pollcore_flags(struct pollcore *core, int64_t now, int64_t end)
+{
+	int64_t next = end;
+
+	if (core->nheap > 0 && core->heap[1]->at < next)
+		next = core->heap[1]->at;
+	if (core->why != 0 || next <= now)
+		return EVLOOP_ONCE | EVLOOP_NONBLOCK;
+	if (next != INT64_MAX)
+		pollcore_arm(core, next);
+	return EVLOOP_ONCE;
 }
 
 int
 pollcore_wait(struct pollcore *core, int64_t ns)
 {
-	int flags = EVLOOP_ONCE | (ns == 0 ? EVLOOP_NONBLOCK : 0), rc;
-	struct timeval tv;
+	int64_t now = ns > 0 || core->nheap > 0 ? clock_ns() : 0;
+	int64_t end = ns < 0 || ns > INT64_MAX - now ? INT64_MAX : now + ns;
 
 	core->why = core->nready > 0 ? POLLCORE_ROUSED : 0;
-	core->expired = ns == 0 || core->why != 0;
-	if (core->expired)
-		flags |= EVLOOP_NONBLOCK;
-	if (ns > 0) {
-		tv = pollcore_timeval(ns);
-		if (event_add(&core->limit, &tv) == -1)
+	for (;;) {
+		if (pollcore_turn(core, pollcore_flags(core, now, end)) == -1)
 			return -1;
+		if (ns > 0 || core->nheap > 0)
+			now = clock_ns();
+		pollcore_expire(core, now);
+		if (core->why != 0 || ns == 0 || now >= end)
+			return core->why;
 	}
-	do {
-		rc = pollcore_turn(core, flags);
-	} while (rc == 0 && core->why == 0 && !core->expired);
-	if (ns > 0)
-		event_del(&core->limit);
-	return rc == -1 ? -1 : core->why;
 }
 
 void *
@@ -282,33 +406,6 @@ pollcore_signals(struct pollcore *core, uint8_t *out, size_t size)
 }
 
 static void
-pollev_unqueue(struct pollev *ev)
-{
-	if (ev->ready == 0)
-		return;
-	TAILQ_REMOVE(&ev->core->ready, ev, queue);
-	ev->core->nready--;
-	ev->ready = 0;
-}
-
-static void
-pollev_fire(struct pollev *ev, unsigned what)
-{
-	struct pollcore *core = ev->core;
-
-	if (ev->fn != NULL) {
-		ev->fn(ev->arg, what);
-		return;
-	}
-	if (ev->ready == 0) {
-		TAILQ_INSERT_TAIL(&core->ready, ev, queue);
-		core->nready++;
-	}
-	ev->ready |= what;
-	core->why |= POLLCORE_ROUSED;
-}
-
-static void
 pollev_on_read(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct pollev *ev = arg;
@@ -326,12 +423,6 @@ pollev_on_write(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	pollev_fire(ev, POLLEV_WRITE);
 }
 
-static void
-pollev_on_time(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	pollev_fire(arg, POLLEV_TIME);
-}
-
 static struct pollev *
 pollev_new(struct pollcore *core, int fd, pollev_fn *fn, void *arg)
 {
@@ -346,6 +437,7 @@ pollev_new(struct pollcore *core, int fd, pollev_fn *fn, void *arg)
 	ev->arg = arg;
 	ev->fd = fd;
 	ev->watched = ev->ready = 0;
+	ev->slot = 0;
 	LIST_INSERT_HEAD(&core->used, ev, entry);
 	return ev;
 }
@@ -448,32 +540,26 @@ pollev_fd(struct pollcore *core, int fd, unsigned what, pollev_fn *fn,
 struct pollev *
 pollev_timer(struct pollcore *core, pollev_fn *fn, void *arg)
 {
-	struct pollev *ev;
-
-	if ((ev = pollev_new(core, -1, fn, arg)) == NULL)
-		return NULL;
-	evtimer_assign(&ev->rd, core->base, pollev_on_time, ev);
-	return ev;
+	return pollev_new(core, -1, fn, arg);
 }
 
 int
 pollev_start(struct pollev *ev, int64_t ns)
 {
-	struct timeval tv = pollcore_timeval(ns > 0 ? ns : 0);
-
-	return event_add(&ev->rd, &tv);
+	if (ev->slot != 0)
+		pollcore_heap_remove(ev->core, ev);
+	ev->at = clock_ns() + (ns > 0 ? ns : 0);
+	return pollcore_heap_add(ev->core, ev);
 }
 
 /* Wait for nothing any more, and have nothing to tell. */
 void
 pollev_stop(struct pollev *ev)
 {
-	if (ev->fd == -1) {
-		event_del(&ev->rd);
-	} else {
-		pollev_disarm(ev, &ev->rd, POLLEV_READ);
-		pollev_disarm(ev, &ev->wr, POLLEV_WRITE);
-	}
+	if (ev->slot != 0)
+		pollcore_heap_remove(ev->core, ev);
+	pollev_disarm(ev, &ev->rd, POLLEV_READ);
+	pollev_disarm(ev, &ev->wr, POLLEV_WRITE);
 	pollev_unqueue(ev);
 }
 

@@ -207,6 +207,39 @@ time_is_not_short(void **state)
 	assert_int_equal(pollcore_wait(f->core, MS), 0);
 }
 
+static void
+timers_come_as_they_are_due(void **state)
+{
+	struct fixture *f = *state;
+	struct pollev *timers[200];
+	unsigned what, i, left = 0;
+	int numbers[200], *at, last = -1;
+
+	for (i = 0; i < 200; i++) {
+		numbers[i] = (int)(i * 37 % 200);
+		timers[i] = pollev_timer(f->core, NULL, &numbers[i]);
+		assert_non_null(timers[i]);
+		assert_int_equal(pollev_start(timers[i], 1000 * MS), 0);
+	}
+	/* Earlier now, and every third one never. */
+	for (i = 0; i < 200; i++)
+		assert_int_equal(pollev_start(timers[i], numbers[i] * MS / 10),
+		    0);
+	for (i = 0; i < 200; i += 3)
+		pollev_free(timers[i]);
+	while (left < 133) {
+		assert_int_equal(pollcore_wait(f->core, -1), POLLCORE_ROUSED);
+		while ((at = pollcore_next(f->core, &what)) != NULL) {
+			assert_int_equal(what, POLLEV_TIME);
+			assert_true(*at > last);
+			assert_int_not_equal((at - numbers) % 3, 0);
+			last = *at;
+			left++;
+		}
+	}
+	assert_int_equal(pollcore_wait(f->core, 30 * MS), 0);
+}
+
 static void *
 wake_from_thread(void *core)
 {
@@ -330,6 +363,7 @@ main(void)
 		CASE(a_handler_rouses_when_it_likes),
 		CASE(a_handler_may_free_itself),
 		CASE(time_is_not_short),
+		CASE(timers_come_as_they_are_due),
 		CASE(another_thread_wakes),
 		CASE(signal_numbers_are_handed_over),
 		CASE(many_at_once_are_one_batch),
