@@ -162,6 +162,7 @@ $(B)/bench/%: tests/bench/%.c
 	$(COMPILE) -o $@ $< $(if $(filter fcgx,$*),-lfcgi)
 
 $(SELECTOR): tests/asyncio/module.c $(wildcard src/python/selector.[ch] \
+	src/python/wakeup.[ch] \
 	src/event/*.[ch] src/base/*.[ch])
 	@mkdir -p $(@D)
 	$(COMPILE) $(PYINC) $(EVENT) -fPIC -shared -o $@ $(filter %.c,$^) \

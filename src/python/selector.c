@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "event/pollcore.h"
+#include "python/wakeup.h"
 
 #define SELECTOR_BOTH	(POLLEV_READ | POLLEV_WRITE)
 #define SELECTOR_LONG	((double)INT32_MAX)	/* seconds: for ever */
@@ -52,7 +52,6 @@ struct selector_map {
 static struct {
 	PyTypeObject	*type, *map_type;
 	PyTypeObject	*key_type;	/* selectors.SelectorKey */
-	PyObject	*set_wakeup_fd;	/* signal.set_wakeup_fd */
 } sel;
 
 /* "fileobj" and its kin, by position or by name, as a Python function does. */
@@ -500,60 +499,6 @@ selector_timeout(PyObject *timeout, int64_t *ns)
 	return 0;
 }
 
-/* To where they go while nobody waits here. */
-static void
-selector_pass_signals(struct selector *s, int fd)
-{
-	uint8_t numbers[64];
-	size_t n = pollcore_signals(s->core, numbers, sizeof(numbers));
-
-	/* A full one wakes its reader just as well. */
-	if (fd != -1 && n > 0 && write(fd, numbers, n) == -1)
-		return;
-}
-
-/*
- * Tell Python where signal numbers go; returns where they went, -1 nowhere, -2
- * with an exception set. The C function for it is not exported.
- */
-static int
-selector_set_wakeup(int fd)
-{
-	PyObject *number = PyLong_FromLong(fd), *old;
-	int res;
-
-	if (number == NULL)
-		return -2;
-	old = PyObject_CallOneArg(sel.set_wakeup_fd, number);
-	Py_DECREF(number);
-	if (old == NULL)
-		return -2;
-	res = (int)PyLong_AsLong(old);
-	Py_DECREF(old);
-	return res;
-}
-
-/*
- * Give it back, unless a signal handler has set another one meanwhile. One
- * that was closed is let go. An exception that is set stays.
- */
-static void
-selector_reset_wakeup(int ours, int theirs)
-{
-	PyObject *type, *value, *trace;
-	int was;
-
-	PyErr_Fetch(&type, &value, &trace);
-	was = selector_set_wakeup(theirs);
-	if (was != ours && was != -2)
-		was = selector_set_wakeup(was);
-	if (was == -2) {
-		PyErr_Clear();
-		(void)selector_set_wakeup(-1);
-	}
-	PyErr_Restore(type, value, trace);
-}
-
 static int
 selector_wait_unlocked(struct selector *s, int64_t ns)
 {
@@ -569,47 +514,54 @@ selector_wait_unlocked(struct selector *s, int64_t ns)
 	return why;
 }
 
+/* What came while the wake-up descriptor was ours. */
+static void
+selector_pass_signals(struct selector *s)
+{
+	uint8_t numbers[64];
+
+	wakeup_pass(numbers, pollcore_signals(s->core, numbers,
+	    sizeof(numbers)));
+}
+
 /*
- * Wait in the main thread: signals with a Python handler have to end it.
- * libevent swallows EINTR, but their numbers come through Python's wake-up
- * descriptor, which is ours for this time; who had it before gets them as
- * well. Handlers run before the wait, so that none is missed, and after it.
+ * Wait in the main thread: signals with a Python handler have to end it, and
+ * libevent swallows EINTR. Handlers run before the wait, so that none is
+ * missed, and after it.
  */
 static int
 selector_wait_main(struct selector *s, int64_t ns)
 {
-	int ours = pollcore_wake_fd(s->core), why = -1, saved = 0, theirs;
+	int why = -1, saved = 0;
 
-	if ((theirs = selector_set_wakeup(ours)) == -2)
+	if (wakeup_take(pollcore_wake_fd(s->core)) == -1)
 		return -1;
 	if (PyErr_CheckSignals() == 0) {
 		why = selector_wait_unlocked(s, ns);
 		saved = errno;
 	}
-	selector_reset_wakeup(ours, theirs);
-	selector_pass_signals(s, theirs);
-	if (why != -1 && PyErr_CheckSignals() == -1)
-		why = -1;
+	wakeup_give();
+	if (why != -1 && (why & POLLCORE_SIGNAL) != 0) {
+		selector_pass_signals(s);
+		if (PyErr_CheckSignals() == -1)
+			why = -1;
+	}
 	errno = saved;
 	return why;
 }
 
 /*
- * A look that does not wait keeps the GIL. It may find signal numbers that
- * came behind the last wait, before the descriptor was given back.
+ * A look that does not wait keeps the GIL. Of signals it finds only what came
+ * between two waits, and the interpreter runs their handlers by itself.
  */
 static int
 selector_look(struct selector *s)
 {
-	int why = pollcore_wait(s->core, 0), theirs;
+	int why = pollcore_wait(s->core, 0);
 
-	if (why == -1 || (why & POLLCORE_SIGNAL) == 0)
-		return why;
-	if ((theirs = selector_set_wakeup(-1)) == -2)
-		return -1;
-	selector_reset_wakeup(-1, theirs);
-	selector_pass_signals(s, theirs);
-	return POLLCORE_ROUSED;
+	if (why != -1 && (why & POLLCORE_SIGNAL) != 0)
+		selector_pass_signals(s);
+	return why == POLLCORE_SIGNAL ? POLLCORE_ROUSED : why;
 }
 
 /* -1 with an exception set. */
@@ -729,6 +681,8 @@ static void
 selector_fini(struct selector *s)
 {
 	selector_clear_entries(s);
+	if (s->core != NULL)
+		wakeup_drop(pollcore_wake_fd(s->core));
 	if (s->owned)
 		pollcore_free(s->core);
 	s->core = NULL;
@@ -1062,18 +1016,6 @@ selector_register_abc(PyObject *mod, const char *name, PyTypeObject *type)
 }
 
 static int
-selector_init_signals(void)
-{
-	PyObject *mod = PyImport_ImportModule("signal");
-
-	if (mod == NULL)
-		return -1;
-	sel.set_wakeup_fd = PyObject_GetAttrString(mod, "set_wakeup_fd");
-	Py_DECREF(mod);
-	return sel.set_wakeup_fd == NULL ? -1 : 0;
-}
-
-static int
 selector_init_map(void)
 {
 	PyObject *abc = PyImport_ImportModule("collections.abc"), *mapping;
@@ -1099,7 +1041,7 @@ selector_init(void)
 	PyObject *selectors;
 	int res = -1;
 
-	if (selector_init_map() == -1 || selector_init_signals() == -1 ||
+	if (selector_init_map() == -1 || wakeup_init() == -1 ||
 	    (selectors = PyImport_ImportModule("selectors")) == NULL)
 		return -1;
 	sel.type = (PyTypeObject *)PyType_FromSpec(&selector_spec);
