@@ -7,8 +7,9 @@ B	?= build
 PYTHON	:= /usr/bin/python3
 
 # Debian's libraries, also where another python3 or pkg-config path is first.
-MULTIARCH := $(shell $(CC) -print-multiarch)
-export PKG_CONFIG_LIBDIR := /usr/lib/$(MULTIARCH)/pkgconfig:/usr/lib/pkgconfig:/usr/share/pkgconfig
+space	:= $(subst ,, )
+PKGCONFIG := PKG_CONFIG_LIBDIR=$(subst $(space),:,$(strip \
+	$(wildcard /usr/lib/*/pkgconfig) /usr/lib/pkgconfig /usr/share/pkgconfig)) pkg-config
 
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -19,10 +20,10 @@ LINKS	?= -pie -Wl,-z,relro,-z,now,-z,noexecstack
 OWN	:= -std=c11 -D_GNU_SOURCE -I. -Isrc -fvisibility=hidden -fno-common -MMD -MP
 
 # Expanded when a recipe runs, after `need` has installed the packages.
-EVENT	= $(shell pkg-config --cflags libevent)
-PYINC	= $(subst -I,-isystem ,$(shell pkg-config --cflags python3-embed))
-LIBS	= $(shell pkg-config --libs python3-embed libevent_core inih) -lpthread
-CMOCKA	= $(shell pkg-config --libs cmocka)
+EVENT	= $(shell $(PKGCONFIG) --cflags libevent)
+PYINC	= $(subst -I,-isystem ,$(shell $(PKGCONFIG) --cflags python3-embed))
+LIBS	= $(shell $(PKGCONFIG) --libs python3-embed libevent_core inih) -lpthread
+CMOCKA	= $(shell $(PKGCONFIG) --libs cmocka)
 COMPILE	= $(CC) $(OWN) $(WARN) $(WERROR) $(HARDEN) $(CFLAGS) $(SAN)
 
 SRCS	:= $(wildcard proto/*.c src/*.c src/base/*.c src/conf/*.c src/os/*.c \
@@ -38,7 +39,7 @@ FUZZERS	:= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	:= $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
 NEED_BUILD := gcc libc6-dev pkg-config libpython3-dev libevent-dev libinih-dev libfcgi-dev
-NEED_RUN   := $(NEED_BUILD) nginx-light
+NEED_RUN   := $(NEED_BUILD) python3 nginx-light
 NEED_TEST  := $(NEED_RUN) libcmocka-dev libfcgi-bin clang libclang-rt-14-dev \
 	python3-pytest python3-flask python3-django spawn-fcgi \
 	libpython3.11-testsuite

@@ -51,15 +51,31 @@ free_port() {
 	END
 }
 
-# nginx.conf.example with another port; as root its workers stay root, since
-# nobody else may enter our directory.
+# nginx.conf.example with another port, and nginx saying when it is ready. As
+# root its workers stay root, since nobody else may enter our directory.
 start_nginx() {
-	sed "s/127\.0\.0\.1:8000/127.0.0.1:$port/" \
-	    "$top/nginx.conf.example" >"$run/nginx.conf"
+	sed -e "s/127\.0\.0\.1:8000/127.0.0.1:$port/" \
+	    -e 's/^error_log stderr/& notice/' \
+	    "$top/nginx.conf.example" >nginx.conf
 	user=
 	[ "$(id -u)" -ne 0 ] || user='user root;'
-	"$nginx" -p "$run" -c "$run/nginx.conf" -e stderr -g "$user" &
+	mkfifo nginx.log
+	"$nginx" -p . -c nginx.conf -e stderr -g "$user" 2>nginx.log &
 	nginx_pid=$!
+	watch_nginx <nginx.log &
+}
+
+# What nginx says, without its notices; when it ends, so does saola.
+watch_nginx() {
+	while IFS= read -r line; do
+		case $line in
+		*'start worker processes'*)
+			echo "http://127.0.0.1:$port/   (Ctrl-C stops)" ;;
+		*'[notice]'*) ;;
+		*) printf '%s\n' "$line" >&2 ;;
+		esac
+	done
+	kill -TERM "$saola_pid" 2>/dev/null || :
 }
 
 wanted=$port
@@ -76,11 +92,7 @@ saola_pid=$!
 while IFS= read -r line; do
 	printf '%s\n' "$line" >&2
 	case $line in
-	*': ready ('*)
-		[ -z "$nginx_pid" ] || continue
-		start_nginx
-		echo "http://127.0.0.1:$port/   (Ctrl-C stops)"
-		;;
+	*': ready ('*) [ -n "$nginx_pid" ] || start_nginx ;;
 	esac
 done <log
 

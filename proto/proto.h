@@ -167,6 +167,13 @@ struct proto_ops {
 	size_t	(*frame)(uint8_t out[PROTO_FRAME_MAX], uint16_t id, size_t len);
 
 	/*
+	 * The same for text that goes to the proxy's error log, 0 bytes of it
+	 * to end that. Returns 0 where the protocol has no place for it.
+	 */
+	size_t	(*err_frame)(uint8_t out[PROTO_FRAME_MAX], uint16_t id,
+		    size_t len);
+
+	/*
 	 * Write what ends a response. Returns its size, 0 to PROTO_END_MAX.
 	 */
 	size_t	(*end)(uint8_t out[PROTO_END_MAX], uint16_t id,

@@ -180,6 +180,7 @@ uwsgi_pair(struct proto_str *block, struct proto_str *name,
 	return uwsgi_pair_half(block, value) ? 1 : -1;
 }
 
+/* Nothing is framed, and there is nowhere for errors to go. */
 static size_t
 uwsgi_frame(uint8_t out[PROTO_FRAME_MAX], uint16_t id, size_t len)
 {
@@ -215,5 +216,6 @@ const struct proto_ops uwsgi_ops = {
 	.done = uwsgi_done,
 	.pair = uwsgi_pair,
 	.frame = uwsgi_frame,
+	.err_frame = uwsgi_frame,
 	.end = uwsgi_end
 };

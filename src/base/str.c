@@ -29,14 +29,36 @@ str_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* The same for the eight bytes of a word, which stay apart: no sum carries. */
+static inline uint64_t
+str_lower_word(const char *p)
+{
+	const uint64_t ones = ~(uint64_t)0 / 255;
+	uint64_t w, low, upper;
+
+	memcpy(&w, p, sizeof(w));
+	low = w & ones * 0x7f;
+	upper = (low + ones * (0x80 - 'A')) & ~(low + ones * (0x7f - 'Z')) &
+	    ~w & ones * 0x80;
+	return w | upper >> 2;
+}
+
 bool
 str_caseeq(struct str a, struct str b)
 {
+	const size_t word = sizeof(uint64_t);
 	size_t i;
 
 	if (a.len != b.len)
 		return false;
-	for (i = 0; i < a.len; i++)
+	for (i = 0; a.len - i >= word; i += word)
+		if (str_lower_word(a.p + i) != str_lower_word(b.p + i))
+			return false;
+	/* What is left ends with a word that overlaps, or is short. */
+	if (i > 0)
+		return i == a.len || str_lower_word(a.p + a.len - word) ==
+		    str_lower_word(b.p + b.len - word);
+	for (; i < a.len; i++)
 		if (str_lower(a.p[i]) != str_lower(b.p[i]))
 			return false;
 	return true;

@@ -15,6 +15,7 @@
 #include "master/master.h"
 #include "os/sdaemon.h"
 #include "os/signals.h"
+#include "req/access.h"
 #include "worker/template.h"
 
 static int
@@ -73,7 +74,9 @@ check_config(const struct conf *conf, int argc, char **argv)
 	int code = 0;
 
 	for (i = 0; i < conf->napps; i++) {
-		if (check_binds(conf, conf->apps[i], &err) == -1)
+		if (check_binds(conf, conf->apps[i], &err) == -1 ||
+		    access_check(conf->apps[i]->s.access_logformat,
+		    &err) == -1)
 			log_errorx("app %s (%s): %s", conf->apps[i]->name,
 			    conf->apps[i]->where, err.text);
 		else if (check_load(conf->apps[i], argc, argv) == 0)

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Templates and workers as processes. What they say is hostile: the pid is the
- * kernel's, and a message that does not fit its sender's state is dropped.
- */
-#include <sys/resource.h>
-#include <sys/wait.h>
-
+/* Templates and workers as processes: start, order, deadline, stop. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,10 +18,9 @@
 #include "os/signals.h"
 #include "worker/template.h"
 
-#define CHILD_MESSAGES	64	/* taken in one turn of the loop */
 #define CHILD_LEAVE_MS	5000	/* for exit handlers */
 
-static void
+void
 child_set_timer(struct child *c, int64_t ms)
 {
 	struct timeval tv = { .tv_sec = ms / 1000,
@@ -45,8 +38,7 @@ child_signal(const struct child *c, int signo)
 		log_warn("kill %d", c->pid);
 }
 
-/* "worker 3 (pid 812)", "template (pid 811)" */
-static const char *
+const char *
 child_name(const struct child *c)
 {
 	static char name[64];
@@ -59,14 +51,13 @@ child_name(const struct child *c)
 	return name;
 }
 
-static const char *
+const char *
 child_who(const struct child *c)
 {
 	return c->id < 0 ? "template" : "worker";
 }
 
-/* ", serving GET /x for 3.2 s", or nothing. */
-static const char *
+const char *
 child_request(const struct child *c)
 {
 	static char text[sizeof(struct slot_view) + 64];
@@ -80,12 +71,11 @@ child_request(const struct child *c)
 	return text;
 }
 
-/* A boot failure is told once; what follows is only the end of a process. */
-static void
+void
 child_fail(struct child *c, int code, const char *why)
 {
 	c->state = CHILD_FAILED;
-	child_set_timer(c, CHILD_LEAVE_MS);
+	child_set_timer(c, c->pid != 0 ? CHILD_LEAVE_MS : 0);
 	gen_on_boot_failure(c->gen, child_who(c), code, why);
 }
 
@@ -97,15 +87,9 @@ child_on_boot_timeout(struct child *c)
 
 	snprintf(why, sizeof(why), "not ready after %g s (startup_timeout)",
 	    (double)g->conf->s.startup_timeout / 1000);
-	if (c->pid != 0) {
-		child_signal(c, SIGKILL);
-		child_fail(c, 3, why);
-		return;
-	}
 	/* Nobody forked it: the template is stuck. */
-	child_free(c);
-	child_signal(&g->template, SIGKILL);
-	gen_on_boot_failure(g, "worker", 3, why);
+	child_signal(c->pid != 0 ? c : &g->template, SIGKILL);
+	child_fail(c, 3, why);
 }
 
 static void
@@ -115,6 +99,11 @@ child_on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	if (c->state != CHILD_STOPPING && c->state != CHILD_FAILED) {
 		child_on_boot_timeout(c);
+		return;
+	}
+	if (c->pid == 0) {		/* nor will it come any more */
+		master_tidy(c->gen->app->master);
+		child_free(c);
 		return;
 	}
 	log_warnx("app %s: %s killed: did not leave in time%s",
@@ -164,7 +153,7 @@ child_be_template(struct gen *g)
 	template_run(&(struct template){
 		.app = g->conf, .listeners = ls, .nlisteners = g->nsocks,
 		.board = m->board, .generation = g->number,
-		.channel = g->far, .detach = m->config->conf->m.daemon,
+		.channel = g->far, .detach = m->daemon,
 		.argc = m->argc, .argv = m->argv
 	});
 }
@@ -173,6 +162,7 @@ void
 child_start_template(struct gen *g)
 {
 	struct child *c = &g->template;
+	char why[128];
 	sigset_t was;
 
 	signals_block(&was);
@@ -181,8 +171,10 @@ child_start_template(struct gen *g)
 		child_be_template(g);
 	signals_unblock(&was);
 	if (c->pid == -1) {
+		snprintf(why, sizeof(why), "cannot fork: %s",
+		    strerror(errno));
 		c->pid = 0;
-		gen_on_boot_failure(g, "template", 3, strerror(errno));
+		gen_on_boot_failure(g, "template", 3, why);
 		return;
 	}
 	c->state = CHILD_BOOTING;
@@ -196,19 +188,23 @@ child_is_wanted(const struct child *c)
 	    c->state == CHILD_READY;
 }
 
-/* The lowest id that no worker of this generation has or keeps. */
+/* The lowest id that no wanted worker has. */
 static int
 child_free_id(const struct gen *g)
 {
 	const struct child *c;
-	int id = 0;
+	bool *taken;
+	int n = 0, id;
 
-again:
 	TAILQ_FOREACH(c, &g->workers, entry)
-		if (child_is_wanted(c) && c->id == id) {
-			id++;
-			goto again;
-		}
+		n++;
+	taken = xcalloc((size_t)n + 1, sizeof(*taken));
+	TAILQ_FOREACH(c, &g->workers, entry)
+		if (child_is_wanted(c) && c->id < n)
+			taken[c->id] = true;
+	for (id = 0; taken[id]; id++)
+		;
+	free(taken);
 	return id;
 }
 
@@ -246,24 +242,39 @@ child_detach(struct gen *g)
 		log_warn("app %s: order to the template", g->app->name);
 }
 
+static int64_t
+child_grace(const struct child *c, int signo)
+{
+	if (c->pid == 0)
+		return 0;
+	return c->id >= 0 && signo == SIGTERM ?
+	    c->gen->conf->s.graceful_timeout : CHILD_LEAVE_MS;
+}
+
+void
+child_send_away(struct child *c, int signo)
+{
+	child_signal(c, signo);
+	c->state = CHILD_STOPPING;
+	child_set_timer(c, child_grace(c, signo));
+}
+
+/*
+ * An order that was given cannot be taken back: its worker is sent away when it
+ * says that it exists, and keeps its slot until then.
+ */
 void
 child_stop(struct child *c, int signo)
 {
-	int64_t grace = c->gen->conf->s.graceful_timeout;
+	bool is_template = c->id < 0;
 
-	if (c->id >= 0 && c->pid == 0) {
-		child_free(c);
+	if ((is_template && c->pid == 0) ||
+	    (!child_is_wanted(c) && signo == SIGTERM))
 		return;
-	}
-	if (c->pid == 0 || (!child_is_wanted(c) && signo == SIGTERM))
-		return;
-	child_signal(c, signo);
-	c->state = CHILD_STOPPING;
-	child_set_timer(c, signo == SIGTERM && c->id >= 0 ? grace :
-	    CHILD_LEAVE_MS);
+	child_send_away(c, signo);
 }
 
-static struct child *
+struct child *
 child_of_pid(struct gen *g, pid_t pid)
 {
 	struct child *c;
@@ -276,258 +287,13 @@ child_of_pid(struct gen *g, pid_t pid)
 	return NULL;
 }
 
-static struct child *
-child_ordered(struct gen *g, int id)
+struct child *
+child_on_slot(struct gen *g, uint32_t slot)
 {
 	struct child *c;
 
 	TAILQ_FOREACH(c, &g->workers, entry)
-		if (c->state == CHILD_ORDERED && c->id == id)
+		if (c->pid == 0 && c->slot == slot)
 			return c;
 	return NULL;
-}
-
-/* A process that is our child, alive or not yet reaped. */
-static bool
-child_is_ours(pid_t pid)
-{
-	siginfo_t si;
-
-	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
-/* Its order may have been taken back, or died with a template. */
-static void
-child_on_forked(struct gen *g, int id, pid_t pid)
-{
-	struct child *c = child_ordered(g, id);
-
-	if (child_of_pid(g, pid) != NULL || !child_is_ours(pid))
-		return;
-	if (c == NULL) {
-		kill(pid, SIGKILL);
-		return;
-	}
-	c->pid = pid;
-	c->state = CHILD_BOOTING;
-}
-
-static void
-child_on_ready(struct child *c)
-{
-	struct gen *g = c->gen;
-
-	if (c->state != CHILD_BOOTING)
-		return;
-	event_del(&c->timer);
-	c->state = CHILD_READY;
-	c->ready_ms = clock_ms();
-	if (c->id < 0) {
-		gen_fill(g);
-		return;
-	}
-	if (g->complete)
-		log_info("app %s: %s ready", g->app->name, child_name(c));
-	gen_on_worker_ready(g);
-}
-
-static int
-child_exit_code(int code)
-{
-	return code == 1 || code == 4 ? code : 3;
-}
-
-static void
-child_on_failed(struct child *c, struct chan_msg *msg)
-{
-	struct child *ordered = child_ordered(c->gen, msg->worker);
-	int code = child_exit_code(msg->code);
-
-	msg->text[sizeof(msg->text) - 1] = '\0';
-	if (c->state == CHILD_BOOTING)
-		child_fail(c, code, msg->text);
-	else if (c->id < 0 && ordered != NULL) {
-		child_free(ordered);
-		gen_on_boot_failure(c->gen, "worker", code, msg->text);
-	}
-}
-
-static void
-child_hear(struct gen *g, struct chan_msg *msg, pid_t pid)
-{
-	struct child *c;
-
-	if (msg->kind == CHAN_FORKED) {
-		child_on_forked(g, msg->worker, pid);
-		return;
-	}
-	c = child_of_pid(g, pid);
-	if (c == NULL)
-		return;
-	if (msg->kind == (c->id < 0 ? CHAN_UP : CHAN_READY))
-		child_on_ready(c);
-	else if (msg->kind == CHAN_FAILED)
-		child_on_failed(c, msg);
-}
-
-void
-child_on_channel(evutil_socket_t fd, short what UNUSED, void *arg)
-{
-	struct chan_msg msg;
-	pid_t pid;
-	int i, rc;
-
-	for (i = 0; i < CHILD_MESSAGES; i++) {
-		rc = channel_take(fd, &msg, sizeof(msg), &pid);
-		if (rc == -1)
-			return;
-		if (rc == 1)
-			child_hear(arg, &msg, pid);
-	}
-}
-
-/* "exited with code 3", "killed by SIGSEGV" */
-static const char *
-child_cause(int status)
-{
-	static char text[64];
-
-	if (WIFSIGNALED(status))
-		snprintf(text, sizeof(text), "killed by %s%s",
-		    signals_name(WTERMSIG(status)),
-		    WCOREDUMP(status) ? " (core dumped)" : "");
-	else
-		snprintf(text, sizeof(text), "exited with code %d",
-		    WEXITSTATUS(status));
-	return text;
-}
-
-/* Orders that nobody will carry out. */
-static void
-child_forget_orders(struct gen *g)
-{
-	struct chan_order order;
-	struct child *c, *next;
-	pid_t pid;
-
-	while (channel_take(g->far, &order, sizeof(order), &pid) != -1)
-		;
-	TAILQ_FOREACH_SAFE(c, &g->workers, entry, next)
-		if (c->state == CHILD_ORDERED)
-			child_free(c);
-}
-
-/* Why it ended, unless that was told already or is nobody's concern. */
-static void
-child_log_end(const struct child *c, int status, const struct rusage *ru)
-{
-	const char *app = c->gen->app->name;
-
-	if (child_is_wanted(c))
-		log_errorx("app %s: %s %s%s; peak memory %ld MB", app,
-		    child_name(c), child_cause(status), child_request(c),
-		    ru->ru_maxrss / 1024);
-	else if (c->state == CHILD_FAILED || c->id < 0)
-		log_debug("app %s: %s %s", app, child_name(c),
-		    child_cause(status));
-	else if (status == 0)
-		log_info("app %s: %s left", app, child_name(c));
-	else
-		log_info("app %s: %s %s", app, child_name(c),
-		    child_cause(status));
-}
-
-static void
-child_forget_template(struct gen *g)
-{
-	child_forget_orders(g);
-	event_del(&g->template.timer);
-	g->template.pid = 0;
-	g->template.state = CHILD_NONE;
-}
-
-static void
-child_on_end(struct child *c, int status, const struct rusage *ru)
-{
-	struct gen *g = c->gen;
-	const char *who = child_who(c);
-	bool booting = c->state == CHILD_BOOTING;
-	int64_t lived = c->state == CHILD_READY ? clock_ms() - c->ready_ms :
-	    INT64_MAX;
-
-	child_log_end(c, status, ru);
-	if (c->id < 0)
-		child_forget_template(g);
-	else
-		child_free(c);
-	if (booting)
-		gen_on_boot_failure(g, who, 3, child_cause(status));
-	gen_on_death(g, lived);
-	master_tidy(g->app->master);
-}
-
-static struct child *
-child_find(struct master *m, pid_t pid)
-{
-	struct child *c = NULL;
-	struct app *app;
-	struct gen *g;
-
-	TAILQ_FOREACH(app, &m->apps, entry) {
-		if (app->serving != NULL)
-			c = child_of_pid(app->serving, pid);
-		if (c == NULL && app->next != NULL)
-			c = child_of_pid(app->next, pid);
-		TAILQ_FOREACH(g, &app->old, entry)
-			if (c == NULL)
-				c = child_of_pid(g, pid);
-		if (c != NULL)
-			return c;
-	}
-	return NULL;
-}
-
-static void
-child_hear_all(struct master *m)
-{
-	struct app *app;
-	struct gen *g;
-
-	TAILQ_FOREACH(app, &m->apps, entry) {
-		if (app->serving != NULL)
-			child_on_channel(app->serving->near, 0, app->serving);
-		if (app->next != NULL)
-			child_on_channel(app->next->near, 0, app->next);
-		TAILQ_FOREACH(g, &app->old, entry)
-			child_on_channel(g->near, 0, g);
-	}
-}
-
-/*
- * A zombie is looked at before it is reaped: what it said at last is in the
- * channel, and makes known who it was. Strangers are orphans of applications,
- * or, where the master is process 1, of anybody.
- */
-void
-child_reap(struct master *m)
-{
-	struct child *c;
-	struct rusage ru;
-	siginfo_t si;
-	int status;
-
-	for (;;) {
-		si.si_pid = 0;
-		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == -1 ||
-		    si.si_pid == 0)
-			return;
-		child_hear_all(m);
-		c = child_find(m, si.si_pid);
-		if (wait4(si.si_pid, &status, 0, &ru) == -1)
-			return;
-		if (c != NULL)
-			child_on_end(c, status, &ru);
-		else
-			log_debug("reaped process %d", si.si_pid);
-	}
 }

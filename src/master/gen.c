@@ -12,10 +12,11 @@
 #include "os/channel.h"
 #include "os/logfile.h"
 #include "os/priv.h"
+#include "os/sdaemon.h"
+#include "req/access.h"
 
 #define GEN_BOOTS	8	/* workers that boot at once */
 #define GEN_BACKOFF	30	/* seconds, at most */
-#define GEN_QUICK_MS	1000	/* a worker that lives less died at once */
 
 static void
 gen_on_retry(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -72,7 +73,7 @@ gen_open_channel(struct gen *g, struct err *err)
 	if (channel_open(&g->near, &g->far) == -1)
 		return err_set(err, "channel: %s", strerror(errno));
 	event_assign(&g->on_channel, g->app->master->base, g->near,
-	    EV_READ | EV_PERSIST, child_on_channel, g);
+	    EV_READ | EV_PERSIST, hear_on_channel, g);
 	event_add(&g->on_channel, NULL);
 	return 0;
 }
@@ -111,6 +112,7 @@ gen_new(struct app *app, struct config *config, const struct conf_app *conf,
 	child_init(&g->template, g, -1);
 	evtimer_assign(&g->retry, app->master->base, gen_on_retry, g);
 	if (gen_open_socks(g, err) == 0 && gen_open_channel(g, err) == 0 &&
+	    access_check(conf->s.access_logformat, err) == 0 &&
 	    gen_make_access_log(conf, err) == 0)
 		return g;
 	err_prefix(err, "app %s (%s)", conf->name, conf->where);
@@ -254,6 +256,15 @@ gen_on_worker_ready(struct gen *g)
 	master_notice(g->app->master);
 }
 
+/* While one application fails to start, systemd must not end the others. */
+static void
+gen_ask_patience(const struct gen *g, int64_t s)
+{
+	if (!g->app->master->ready)
+		sdaemon_notify("EXTEND_TIMEOUT_USEC=%lld", (long long)
+		    (s * 1000 + g->conf->s.startup_timeout) * 1000);
+}
+
 /* 1, 2, 4 ... seconds. */
 static void
 gen_back_off(struct gen *g, unsigned before)
@@ -266,6 +277,7 @@ gen_back_off(struct gen *g, unsigned before)
 		tv.tv_sec = 1 << before;
 	log_info("app %s: next try in %d s", g->app->name, (int)tv.tv_sec);
 	event_add(&g->retry, &tv);
+	gen_ask_patience(g, tv.tv_sec);
 }
 
 void
@@ -289,11 +301,11 @@ gen_on_boot_failure(struct gen *g, const char *who, int code, const char *why)
 
 /* One that dies at once may be bad luck; the next one is a crash loop. */
 void
-gen_on_death(struct gen *g, int64_t lived_ms)
+gen_on_death(struct gen *g, bool at_once)
 {
 	if (g->retired)
 		return;
-	g->quick = lived_ms < GEN_QUICK_MS ? g->quick + 1 : 0;
+	g->quick = at_once ? g->quick + 1 : 0;
 	if (g->quick > 1)
 		gen_back_off(g, g->quick - 2);
 	gen_fill(g);

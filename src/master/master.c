@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/master.h"
+#include "os/cgroup.h"
 #include "os/daemon.h"
 #include "os/fds.h"
 #include "os/logfile.h"
@@ -20,8 +21,6 @@
 #include "os/sdaemon.h"
 #include "os/signals.h"
 #include "os/title.h"
-
-#define MASTER_SLOTS	16384	/* room for all, twice */
 
 static bool
 is_set(const char *s)
@@ -59,9 +58,9 @@ master_take_slot(struct master *m)
 {
 	uint32_t i;
 
-	for (i = 0; i < MASTER_SLOTS && m->slot_taken[i]; i++)
+	for (i = 0; i < BOARD_ROOM && m->slot_taken[i]; i++)
 		;
-	if (i == MASTER_SLOTS) {
+	if (i == BOARD_ROOM) {
 		log_warnx("more than %u workers: no slot is free", i);
 		return -1;
 	}
@@ -172,7 +171,7 @@ master_on_booted(struct master *m)
 	struct app *app;
 
 	m->booted = true;
-	if (!m->config->conf->m.daemon)
+	if (!m->daemon)
 		return;
 	daemon_ready();
 	fds_mute();
@@ -249,7 +248,7 @@ static const struct master_signal {
 	int	  signo;
 	void	(*action)(struct master *);
 } master_signals[MASTER_SIGNALS] = {
-	{ SIGCHLD, child_reap },
+	{ SIGCHLD, reap_all },
 	{ SIGTERM, stop_gracefully },
 	{ SIGQUIT, stop_gracefully },
 	{ SIGINT, stop_fast },
@@ -299,10 +298,10 @@ master_start_events(struct master *m, struct err *err)
 static int
 master_start_board(struct master *m, struct err *err)
 {
-	m->board = board_new(MASTER_SLOTS);
+	m->board = board_new();
 	if (m->board == NULL)
 		return err_setc(err, 255, "scoreboard: %s", strerror(errno));
-	m->slot_taken = xcalloc(MASTER_SLOTS, sizeof(*m->slot_taken));
+	m->slot_taken = xcalloc(BOARD_ROOM, sizeof(*m->slot_taken));
 	return 0;
 }
 
@@ -322,13 +321,29 @@ master_start_apps(struct master *m, struct err *err)
 	return 0;
 }
 
+static void
+master_announce_app(const struct app *app)
+{
+	const struct conf_app *conf = app->serving->conf;
+	int n = app->serving->target;
+	char why[128];
+
+	conf_workers(conf, why, sizeof(why));
+	log_info("app %s: starting %d worker%s%s%s%s", app->name, n,
+	    n == 1 ? "" : "s", conf->s.workers.automatic ? " (" : "",
+	    conf->s.workers.automatic ? why : "",
+	    conf->s.workers.automatic ? ")" : "");
+	if (geteuid() == 0 && !is_set(conf->s.user))
+		log_warnx("app %s: runs as root; set user", app->name);
+}
+
 /* What an operator should see first. */
 static void
 master_announce(const struct master *m)
 {
 	const struct sock *s;
 	const struct app *app;
-	char where[160], why[128];
+	char where[160];
 
 	TAILQ_FOREACH(s, &m->socks, entry) {
 		addr_format(&s->listener->sock, s->listener->len, where,
@@ -336,14 +351,11 @@ master_announce(const struct master *m)
 		log_info("saola " SAOLA_VERSION " listening on %s "
 		    "(FastCGI and uwsgi, not HTTP)", where);
 	}
-	TAILQ_FOREACH(app, &m->apps, entry) {
-		conf_workers(app->serving->conf, why, sizeof(why));
-		log_info("app %s: starting %d worker%s (%s)", app->name,
-		    app->serving->target, app->serving->target == 1 ? "" : "s",
-		    why);
-		if (geteuid() == 0 && !is_set(app->serving->conf->s.user))
-			log_warnx("app %s: runs as root; set user", app->name);
-	}
+	TAILQ_FOREACH(app, &m->apps, entry)
+		master_announce_app(app);
+	if (m->daemon && logfile_error_fd() == STDERR_FILENO)
+		log_warnx("the error log ends when the terminal is left; set "
+		    "error_logfile");
 }
 
 static int
@@ -354,7 +366,7 @@ master_start(struct master *m, struct err *err)
 	sdaemon_init();
 	if (master_set_log(conf, err) == -1)
 		return -1;
-	if (conf->m.daemon && daemon_start(err) == -1)
+	if (m->daemon && daemon_start(err) == -1)
 		return -1;
 	title_set("master");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
@@ -362,7 +374,7 @@ master_start(struct master *m, struct err *err)
 	if (master_start_events(m, err) == -1 ||
 	    master_start_board(m, err) == -1)
 		return -1;
-	if (is_set(conf->m.pid) && pidfile_write(conf->m.pid, err) == -1)
+	if (m->pidfile != NULL && pidfile_write(m->pidfile, err) == -1)
 		return -1;
 	return master_start_apps(m, err);
 }
@@ -379,8 +391,9 @@ master_fini(struct master *m)
 			gen_free(app->serving);
 		app_free(app);
 	}
-	if (is_set(m->config->conf->m.pid))
-		pidfile_remove(m->config->conf->m.pid);
+	if (m->pidfile != NULL)
+		pidfile_remove(m->pidfile);
+	free(m->pidfile);
 	config_put(m->config);
 	free(m->slot_taken);
 	if (m->base == NULL)
@@ -400,6 +413,9 @@ master_run(struct conf *conf, int argc, char **argv)
 	TAILQ_INIT(&m.apps);
 	TAILQ_INIT(&m.socks);
 	m.config = config_new(conf);
+	m.daemon = conf->m.daemon;
+	m.oom_kills = cgroup_oom_kills("");
+	m.pidfile = is_set(conf->m.pid) ? xstrdup(conf->m.pid) : NULL;
 	if (master_start(&m, &err) == -1) {
 		log_errorx("%s", err.text);
 		m.code = err.code;

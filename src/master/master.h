@@ -76,7 +76,7 @@ struct gen {
 	struct event		 on_channel;
 	struct event		 retry;		/* pending: backing off */
 	unsigned		 failures;	/* to boot, in a row */
-	unsigned		 quick;		/* deaths within 1 s, in a row */
+	unsigned		 quick;		/* useless lives, in a row */
 	bool			 proved;	/* a worker was ready */
 	bool			 complete;	/* all were, at once */
 	bool			 retired;
@@ -91,7 +91,7 @@ struct app {
 	struct gen		*serving;
 	struct gen		*next;		/* of a reload; NULL if none */
 	struct gens		 old;
-	int			 boot_code;	/* first boot failure's; 0 none */
+	int			 boot_code;	/* of the first failure */
 	bool			 leaving;	/* gone from the file */
 };
 TAILQ_HEAD(apps, app);
@@ -107,6 +107,9 @@ struct master {
 	int			 argc;
 	char			**argv;
 	struct config		*config;
+	char			*pidfile;	/* of the start; NULL if none */
+	bool			 daemon;
+	int64_t			 oom_kills;	/* so far, in our cgroup */
 	struct apps		 apps;
 	struct socks		 socks;
 	struct board		*board;
@@ -175,8 +178,8 @@ void	gen_on_worker_ready(struct gen *);
 /* who failed to boot: back off, or give the reload up. */
 void	gen_on_boot_failure(struct gen *, const char *who, int code,
 	    const char *why);
-/* A worker that was ready died after so many ms. */
-void	gen_on_death(struct gen *, int64_t lived_ms);
+/* A child died; at once: before it was of any use. */
+void	gen_on_death(struct gen *, bool at_once);
 int	gen_count(const struct gen *, enum child_state);
 
 /* child.c */
@@ -184,18 +187,35 @@ void	child_init(struct child *, struct gen *, int id);
 void	child_start_template(struct gen *);
 /* Order a worker; -1 if none can be now. */
 int	child_order(struct gen *) MUSTCHECK;
-/* TERM: may finish; INT: at once; the deadline is set accordingly. */
-void	child_stop(struct child *, int signo);
-/* It serves or will; false once it was asked to leave, or failed. */
-bool	child_is_wanted(const struct child *);
-void	child_signal(const struct child *, int signo);
-/* Free a worker that has no process. */
-void	child_free(struct child *);
-/* SIGCHLD: the one place that reaps. */
-void	child_reap(struct master *);
-void	child_on_channel(evutil_socket_t, short, void *gen);
 /* Workers leave the terminal. */
 void	child_detach(struct gen *);
+/* TERM: may finish; INT: at once; the deadline is set accordingly. */
+void	child_stop(struct child *, int signo);
+/* The same, whatever its state. */
+void	child_send_away(struct child *, int signo);
+/* It will never be ready: that is told once, and it is given time to end. */
+void	child_fail(struct child *, int code, const char *why);
+/* Free a worker that has no process. */
+void	child_free(struct child *);
+/* It serves or will; false once it was asked to leave, or failed. */
+bool	child_is_wanted(const struct child *);
+struct child *child_of_pid(struct gen *, pid_t);
+/* The worker that was ordered for this slot and has not shown itself. */
+struct child *child_on_slot(struct gen *, uint32_t slot);
+void	child_signal(const struct child *, int signo);
+void	child_set_timer(struct child *, int64_t ms);	/* 0: none */
+/* "worker", "worker 3 (pid 812)", ", serving GET /x for 3.2 s" or "". */
+const char *child_who(const struct child *);
+const char *child_name(const struct child *);
+const char *child_request(const struct child *);
+
+/* hear.c */
+void	hear_on_channel(evutil_socket_t, short, void *gen);
+/* Whatever is in the channels now. */
+void	hear_all(struct master *);
+
+/* reap.c */
+void	reap_all(struct master *);		/* SIGCHLD */
 
 /* stop.c */
 void	stop_gracefully(struct master *);	/* a second time: fast */

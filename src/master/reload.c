@@ -57,6 +57,7 @@ reload_commit(struct gen *g)
 	struct app *app = g->app;
 
 	app->leaving = false;
+	app->boot_code = 0;
 	if (app->serving != NULL && !app->serving->proved)
 		gen_retire(app->serving, SIGTERM);
 	if (app->serving == NULL)
@@ -83,7 +84,8 @@ static void
 reload_end(struct master *m)
 {
 	m->reloading = false;
-	sdaemon_notify("READY=1");
+	if (m->ready)
+		sdaemon_notify("READY=1");
 	if (m->reload_again) {
 		m->reload_again = false;
 		reload_start(m);

@@ -2,6 +2,8 @@
 /* Listening sockets: made, taken over, given up. */
 #include <sys/stat.h>
 
+#include <netinet/tcp.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +15,8 @@
 #include "base/mem.h"
 #include "os/listener.h"
 #include "os/sdaemon.h"
+
+#define LISTENER_QUEUE	4096	/* somaxconn's default */
 
 static int
 listener_allow(struct listener *l, const char *net, struct err *err)
@@ -178,6 +182,17 @@ listener_bind(struct listener *l, const struct addr *a,
 	return err_set(err, "%s: %s", l->text, strerror(errno));
 }
 
+static bool
+listener_is_activated(int fd)
+{
+	size_t i;
+
+	for (i = 0; i < sdaemon_count(); i++)
+		if (sdaemon_fd(i) == fd)
+			return true;
+	return false;
+}
+
 /* A descriptor of another's: what is it? */
 static int
 listener_adopt(struct listener *l, int fd, struct err *err)
@@ -186,6 +201,7 @@ listener_adopt(struct listener *l, int fd, struct err *err)
 	socklen_t n = sizeof(type);
 
 	l->inherited = true;
+	l->activated = listener_is_activated(fd);
 	l->fd = fd;
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == -1)
 		return err_set(err, "%s: descriptor %d is not %s", l->text, fd,
@@ -323,6 +339,21 @@ listener_drop(struct listener *l)
 	free(l->allow);
 	free(l->text);
 	free(l);
+}
+
+unsigned
+listener_queued(const struct listener *l)
+{
+	struct tcp_info info = { 0 };
+	socklen_t n = sizeof(info);
+
+	if (l->activated)
+		return 0;
+	/* Of a listening socket this is the length of its accept queue. */
+	if (l->sock.sa.sa_family != AF_UNIX && getsockopt(l->fd, IPPROTO_TCP,
+	    TCP_INFO, &info, &n) == 0)
+		return info.tcpi_unacked;
+	return LISTENER_QUEUE;
 }
 
 bool

@@ -20,6 +20,7 @@ struct listener {
 	union addr_sock	 sock;		/* what getsockname says */
 	socklen_t	 len;
 	bool		 inherited;	/* never closed or unlinked by us */
+	bool		 activated;	/* by systemd, which keeps its queue */
 	pid_t		 maker;		/* who may unlink it */
 	ino_t		 ino;		/* UNIX: the file we made */
 	dev_t		 dev;
@@ -54,6 +55,13 @@ void	listener_close(struct listener *);
 /* Close and free in a child: the file stays. */
 void	listener_drop(struct listener *);
 
+/*
+ * How many connections somebody who stops must still accept: those that wait
+ * now, and not those that come while they are served. 0 for an activated socket
+ * (they wait for the next instance); no more than a bound where the kernel does
+ * not say.
+ */
+unsigned listener_queued(const struct listener *);
 /* Whether this TCP peer may speak; true for UNIX sockets. */
 bool	listener_allows(const struct listener *, const struct sockaddr *);
 

@@ -29,7 +29,7 @@ int	logfile_set_error(const char *where, const char *ident,
 void	logfile_reopen_error(void);
 /* Its descriptor, -1 for syslog. */
 int	logfile_error_fd(void);
-/* Around the closing of descriptors in a child: syslog(3) has one of its own. */
+/* Around closing descriptors in a child: syslog(3) has one of its own. */
 void	logfile_pause(void);
 void	logfile_resume(void);
 

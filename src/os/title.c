@@ -17,6 +17,7 @@
 static struct {
 	char	*at;
 	size_t	 size;
+	char	**env;		/* our copy, which setenv(3) may drop */
 } title;
 
 static char **
@@ -52,7 +53,7 @@ title_init(int argc, char **argv)
 		title_extend(environ);
 	}
 	args = title_copy(argv);
-	environ = title_copy(environ);
+	environ = title.env = title_copy(environ);
 	return args;
 }
 

@@ -50,18 +50,18 @@ py_prefix(void)
 }
 
 /*
- * The value of "version" or "version_info" in a line of pyvenv.cfg, NULL if it
- * is another line.
+ * The value of "version" (venv) or "version_info" (virtualenv) in a line of
+ * pyvenv.cfg, NULL if it is another line.
  */
 static const char *
 py_venv_version(const char *line)
 {
 	size_t n = strcspn(line, " \t=");
 
-	if (strncmp(line, "version", n) != 0 &&
-	    strncmp(line, "version_info", n) != 0)
+	if ((n != 7 || strncmp(line, "version", n) != 0) &&
+	    (n != 12 || strncmp(line, "version_info", n) != 0))
 		return NULL;
-	return n == 0 ? NULL : line + n + strspn(line + n, " \t=");
+	return line + n + strspn(line + n, " \t=");
 }
 
 /* The packages of a venv are for one minor version of Python. */
@@ -73,12 +73,9 @@ py_check_version(const char *venv, const char *version, struct err *err)
 	if (strncmp(version, PY_LINKED, n) == 0 &&
 	    (version[n] == '.' || version[n] == '\0'))
 		return 0;
-	n = strspn(version, "0123456789");
-	n += version[n] == '.';
-	n += strspn(version + n, "0123456789");
-	return err_setc(err, 3, "venv %s is for Python %.*s, this is Python "
+	return err_setc(err, 3, "venv %s is for Python %s, this is Python "
 	    PY_LINKED ": make it again with " PY_PROGRAM " -m venv %s",
-	    venv, (int)n, version, venv);
+	    venv, version, venv);
 }
 
 static int

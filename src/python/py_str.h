@@ -6,7 +6,6 @@
 #include "python/py.h"
 
 #define PY_STRINGS(STRING)						\
-	STRING(application, "application")				\
 	STRING(close, "close")						\
 	STRING(content_length, "CONTENT_LENGTH")			\
 	STRING(content_type, "CONTENT_TYPE")				\
@@ -23,8 +22,7 @@
 	STRING(server_port, "SERVER_PORT")				\
 	STRING(server_protocol, "SERVER_PROTOCOL")			\
 	STRING(tell, "tell")						\
-	STRING(url_scheme, "wsgi.url_scheme")				\
-	STRING(write, "write")
+	STRING(url_scheme, "wsgi.url_scheme")
 
 /* Filled once by py_str_init, const from then on. */
 struct py_strings {

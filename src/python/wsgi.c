@@ -27,6 +27,7 @@ static struct {
 	PyObject	*application;
 	PyObject	*errors;	/* wsgi.errors */
 	bool		 warned_bytes;	/* this application returns bytes */
+	bool		 warned_body;	/* it sends one where there is none */
 } wsgi;
 
 /* A thread of the application may log while another request runs. */
@@ -141,6 +142,17 @@ wsgi_send_sequence(struct req *req, PyObject *sequence)
 	return 0;
 }
 
+/* It is dropped, as is that of HEAD, which is no mistake. */
+static void
+wsgi_warn_body(unsigned status)
+{
+	if (wsgi.warned_body || (status != 204 && status != 304))
+		return;
+	wsgi.warned_body = true;
+	log_warnx("%sthe application sends a body with status %u: dropped",
+	    py_prefix(), status);
+}
+
 /* A whole body of known length: list, tuple, or the only chunk. */
 static int
 wsgi_respond_whole(struct req *req, struct wsgi_start *start,
@@ -152,6 +164,8 @@ wsgi_respond_whole(struct req *req, struct wsgi_start *start,
 		return -1;
 	if (!start->head)
 		return wsgi_start_missing();
+	if (req->resp.bodyless && total > 0)
+		wsgi_warn_body(req->resp.status);
 	if (!req->resp.head_out) {
 		if (resp_length(req, total) == -1) {
 			PyErr_NoMemory();
@@ -194,8 +208,10 @@ wsgi_send_chunk(struct req *req, struct wsgi_start *start, PyObject *chunk)
 		return 0;
 	if (!start->head)
 		return wsgi_start_missing();
-	if (req->resp.bodyless)
+	if (req->resp.bodyless) {
+		wsgi_warn_body(req->resp.status);
 		return 1;
+	}
 	Py_BEGIN_ALLOW_THREADS
 	res = resp_write(req, PyBytes_AS_STRING(chunk), len);
 	Py_END_ALLOW_THREADS

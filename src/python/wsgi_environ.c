@@ -5,8 +5,7 @@
  * Requests with the same sequence of names (a shape) have the same keys, and
  * from one proxy most of the same values. So a shape has a template: a dict
  * with all of them, copied for each request, in which only values that differ
- * from the template's are replaced. A value that keeps changing, or is long,
- * is no longer remembered.
+ * from the template's are replaced, with strings made before if there are any.
  */
 #include "python/py.h"
 
@@ -19,16 +18,23 @@
 #include "python/wsgi_file.h"
 #include "req/req.h"
 
-#define VALUE_MAX	256	/* longest value that is remembered */
-#define CHANGES_MAX	16	/* of a value, until it no longer is */
+#define VALUE_MAX	128	/* longest value that is remembered */
+#define VALUES		4	/* last values of a key */
+#define CHANGES_MAX	16	/* of a value in a template's dict */
 
-/* One key of a template, and the value that its dict has for it. */
+struct env_value {
+	PyObject	*str;		/* NULL: none */
+	const char	*text;		/* its bytes, in str */
+	size_t		 len;
+};
+
+/* One key of a template: what the dict has for it, and what others sent. */
 struct env_entry {
 	PyObject	*key;
-	PyObject	*value;		/* NULL: not remembered */
-	const char	*text;		/* its bytes, in value */
-	size_t		 len;
-	unsigned	 changes;
+	struct env_value dict;		/* borrowed from the dict */
+	unsigned	 changes;	/* of it; a steady value stays */
+	unsigned	 next;		/* to be forgotten for a new one */
+	struct env_value last[VALUES];
 };
 
 /* What is not a parameter as it was sent: computed by params.c. */
@@ -123,48 +129,51 @@ env_set(PyObject *dict, PyObject *key, PyObject *value)
 	return res;
 }
 
-/* The template shall have value from now on, or nothing in its place. */
-static int
-env_remember(struct env_template *t, struct env_entry *e, PyObject *value)
+static inline bool
+env_is_value(const struct env_value *v, struct str s)
 {
-	if (e->changes > CHANGES_MAX)
+	return v->len == s.len && v->str != NULL &&
+	    bytes_same(v->text, s.p, s.len);
+}
+
+/* Keep a new str, in the dict too unless its value is none that stays. */
+static int
+env_remember(struct env_template *t, struct env_entry *e, PyObject *str)
+{
+	const struct env_value v = {
+		str, (const char *)PyUnicode_1BYTE_DATA(str),
+		(size_t)PyUnicode_GET_LENGTH(str)
+	};
+
+	if (v.len > VALUE_MAX)
 		return 0;
-	if (++e->changes > CHANGES_MAX || PyUnicode_GET_LENGTH(value) >
-	    VALUE_MAX)
-		value = NULL;
-	if (value == NULL && e->value == NULL)
-		return 0;
-	if (PyDict_SetItem(t->dict, e->key,
-	    value == NULL ? py_str.empty : value) == -1)
-		return -1;
-	Py_XINCREF(value);
-	Py_XSETREF(e->value, value);
-	if (value == NULL)
-		return 0;
-	e->text = (const char *)PyUnicode_1BYTE_DATA(value);
-	e->len = (size_t)PyUnicode_GET_LENGTH(value);
+	if (e->changes < CHANGES_MAX) {
+		e->changes++;
+		if (PyDict_SetItem(t->dict, e->key, str) == -1)
+			return -1;
+		e->dict = v;
+	}
+	Py_INCREF(str);
+	Py_XDECREF(e->last[e->next].str);
+	e->last[e->next] = v;
+	e->next = (e->next + 1) % VALUES;
 	return 0;
 }
 
-/* Put a value where the template has another one. */
+/* A value that is not the template's into env, a copy of it. */
 static int
 env_change(struct env_template *t, struct env_entry *e, PyObject *env,
     struct str s)
 {
-	PyObject *value = py_latin1(s);
+	PyObject *str;
+	size_t i;
 
-	if (value == NULL || env_remember(t, e, value) == -1) {
-		Py_XDECREF(value);
-		return -1;
-	}
-	return env_set(env, e->key, value);
-}
-
-static inline bool
-env_has(const struct env_entry *e, struct str s)
-{
-	return e->value != NULL && e->len == s.len &&
-	    bytes_same(e->text, s.p, s.len);
+	for (i = 0; i < VALUES; i++)
+		if (env_is_value(&e->last[i], s))
+			return PyDict_SetItem(env, e->key, e->last[i].str);
+	if ((str = py_latin1(s)) != NULL && env_remember(t, e, str) == -1)
+		Py_CLEAR(str);
+	return env_set(env, e->key, str);
 }
 
 /* Make env, a copy of the template, that of this request. */
@@ -178,7 +187,7 @@ env_adapt(struct env_template *t, PyObject *env, const struct params *p)
 
 	env_compute(p, computed);
 	for (i = 0; i < ENV_COMPUTED; i++, e++)
-		if (!env_has(e, computed[i]) &&
+		if (!env_is_value(&e->dict, computed[i]) &&
 		    env_change(t, e, env, computed[i]) == -1)
 			return -1;
 	for (a = p->v + 1; a < end; a++) {
@@ -187,7 +196,7 @@ env_adapt(struct env_template *t, PyObject *env, const struct params *p)
 		if (unlikely(a->is.more != 0)) {
 			if (env_set(env, e->key, env_join(p, a)) == -1)
 				return -1;
-		} else if (!env_has(e, a->value) &&
+		} else if (!env_is_value(&e->dict, a->value) &&
 		    env_change(t, e, env, a->value) == -1)
 			return -1;
 		e++;
@@ -198,11 +207,12 @@ env_adapt(struct env_template *t, PyObject *env, const struct params *p)
 static void
 env_template_free(struct env_template *t)
 {
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < t->n; i++) {
 		Py_XDECREF(t->entry[i].key);
-		Py_XDECREF(t->entry[i].value);
+		for (j = 0; j < VALUES; j++)
+			Py_XDECREF(t->entry[i].last[j].str);
 	}
 	Py_XDECREF(t->dict);
 	PyMem_Free(t);

@@ -27,9 +27,11 @@ static PyTypeObject *errors_type;
 static void
 errors_log(const struct errors *e, const char *text, size_t len)
 {
-	const struct req *req = wsgi_current();
+	struct req *req = wsgi_current();
 	char prefix[512], line[300];
 
+	if (req != NULL)
+		resp_stderr(req, text, len);
 	if (req != NULL)
 		snprintf(prefix, sizeof(prefix), "%s%s: ", py_prefix(),
 		    req_line(req, line, sizeof(line)));

@@ -22,7 +22,7 @@ struct file {
 
 static struct {
 	PyTypeObject	*type;
-	PyObject	*fileio, *buffered;	/* io.FileIO, io.BufferedReader */
+	PyObject	*fileio, *buffered;	/* FileIO, BufferedReader */
 } files;
 
 static int

@@ -14,6 +14,7 @@
 
 #define INPUT_AHEAD	65536
 #define INPUT_LINE	256	/* room for a line that goes on */
+#define INPUT_ADOPT	65536	/* a body that is not copied */
 
 struct wsgi_input {
 	PyObject_HEAD
@@ -83,6 +84,32 @@ input_size(PyObject *const *args, Py_ssize_t nargs, size_t *size)
 	return 0;
 }
 
+/*
+ * The whole of a large body without copying it: the memory it arrived in becomes
+ * the object. bytes of this size are malloc's, unless the allocator is one that
+ * debugs or traces and so has a context. NULL without an exception: read it.
+ */
+static PyObject *
+input_adopt(struct body *b)
+{
+	PyMemAllocatorEx allocator;
+	PyBytesObject *bytes;
+	size_t n;
+
+	_Static_assert(offsetof(PyBytesObject, ob_sval) == BODY_FRONT,
+	    "bytes fit around a body");
+	PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &allocator);
+	if (allocator.ctx != NULL || (bytes = body_give(b, &n)) == NULL)
+		return NULL;
+	PyObject_InitVar((PyVarObject *)bytes, &PyBytes_Type, (Py_ssize_t)n);
+_Py_COMP_DIAG_PUSH
+_Py_COMP_DIAG_IGNORE_DEPR_DECLS
+	bytes->ob_shash = -1;
+_Py_COMP_DIAG_POP
+	bytes->ob_sval[n] = '\0';
+	return (PyObject *)bytes;
+}
+
 static PyObject *
 input_read(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -95,6 +122,9 @@ input_read(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 		return NULL;
 	if (n > body_left(in->body))
 		n = (size_t)body_left(in->body);
+	if (n >= INPUT_ADOPT && n == body_left(in->body) &&
+	    (bytes = input_adopt(in->body)) != NULL)
+		return bytes;
 	bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
 	if (bytes == NULL || n == 0)
 		return bytes;

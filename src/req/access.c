@@ -344,24 +344,30 @@ access_put_agent(struct access_line *l, const struct access_ctx *c)
 }
 
 /* A line of the head that was sent, which stays in the response's buffer. */
+static struct str
+access_find_header(const struct resp *r, struct str name)
+{
+	const char *p, *nl, *end;
+	struct str found;
+
+	if (r->head_end == 0)
+		return (struct str){ NULL, 0 };
+	end = r->out.data + r->head_end;
+	for (p = r->out.data + PROTO_FRAME_MAX; p < end; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		found = (struct str){ p, name.len };
+		if ((size_t)(nl - p) > name.len + 2 && p[name.len] == ':' &&
+		    str_caseeq(found, name))
+			return (struct str){ p + name.len + 2,
+			    (size_t)(nl - p) - name.len - 3 };
+	}
+	return (struct str){ NULL, 0 };
+}
+
 static void
 access_put_header(struct access_line *l, const struct access_ctx *c)
 {
-	const struct resp *r = &c->req->resp;
-	const char *p = r->out.data + PROTO_FRAME_MAX, *nl;
-	const char *end = r->out.data + r->head_end;
-	struct str name = { NULL, c->arg.len };
-	struct str value = { NULL, 0 };
-
-	for (; r->head_end > 0 && p < end && value.p == NULL; p = nl + 1) {
-		nl = memchr(p, '\n', (size_t)(end - p));
-		name.p = p;
-		if ((size_t)(nl - p) > name.len + 2 && p[name.len] == ':' &&
-		    str_caseeq(name, c->arg))
-			value = (struct str){ p + name.len + 2,
-			    (size_t)(nl - p) - name.len - 3 };
-	}
-	access_add_value(l, value);
+	access_add_value(l, access_find_header(&c->req->resp, c->arg));
 }
 
 static const struct {
@@ -498,6 +504,17 @@ access_free(struct access_format *f)
 		free(f->v[i].arg);
 	free(f->v);
 	free(f);
+}
+
+int
+access_check(const char *format, struct err *err)
+{
+	struct access_format *f = access_compile(format, err);
+
+	if (f == NULL)
+		return -1;
+	access_free(f);
+	return 0;
 }
 
 /* Datagrams, and never a wait for a daemon that does not read. */

@@ -19,6 +19,8 @@ struct req;
 struct access_format *access_compile(const char *format, struct err *)
 	    MUSTCHECK;
 void	access_free(struct access_format *);
+/* Only whether it compiles. */
+int	access_check(const char *format, struct err *) MUSTCHECK;
 
 /*
  * A log at a file, "-" (stdout) or syslog:FACILITY, which takes the format

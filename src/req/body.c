@@ -13,7 +13,7 @@
 #include "req/body.h"
 
 #define BODY_FIRST	16384	/* first reservation, and the one kept */
-#define BODY_GROWTH	4	/* few copies of a body that turns out large */
+#define BODY_GROWTH	8	/* few copies of a body that turns out large */
 
 /* Reserved by all bodies of this process. Threads free what another took. */
 static _Atomic size_t body_reserved;
@@ -31,10 +31,17 @@ body_init(struct body *b)
 	b->fd = -1;
 }
 
+/* The block that mem lies in. */
+static void *
+body_block(const struct body *b)
+{
+	return b->mem != NULL ? b->mem - BODY_FRONT : NULL;
+}
+
 static void
 body_free(struct body *b)
 {
-	free(b->mem);
+	free(body_block(b));
 	atomic_fetch_sub(&body_reserved, b->cap);
 	b->mem = NULL;
 	b->cap = 0;
@@ -68,7 +75,7 @@ static void
 body_enlarge(struct body *b, const struct body_conf *conf)
 {
 	size_t cap, more;
-	char *mem;
+	char *block;
 
 	cap = b->cap < BODY_FIRST ? BODY_FIRST : b->cap * BODY_GROWTH;
 	cap = body_min(cap, conf->memory);
@@ -76,11 +83,11 @@ body_enlarge(struct body *b, const struct body_conf *conf)
 		return;
 	more = cap - b->cap;
 	if (atomic_fetch_add(&body_reserved, more) + more > conf->memory_sum ||
-	    (mem = realloc(b->mem, cap)) == NULL) {
+	    (block = realloc(body_block(b), BODY_FRONT + cap + 1)) == NULL) {
 		atomic_fetch_sub(&body_reserved, more);
 		return;
 	}
-	b->mem = mem;
+	b->mem = block + BODY_FRONT;
 	b->cap = cap;
 }
 
@@ -177,6 +184,24 @@ body_add(struct body *b, const struct body_conf *conf, const void *data,
 		n -= k;
 	}
 	return 0;
+}
+
+void *
+body_give(struct body *b, size_t *n)
+{
+	void *block = body_block(b), *cut;
+
+	if (!b->whole || b->at > 0 || b->len == 0 || b->fd != -1)
+		return NULL;
+	*n = (size_t)b->len;
+	if ((cut = realloc(block, BODY_FRONT + *n + 1)) != NULL)
+		block = cut;
+	atomic_fetch_sub(&body_reserved, b->cap);
+	b->mem = NULL;
+	b->cap = 0;
+	b->in_mem = 0;
+	b->at = b->len;
+	return block;
 }
 
 const char *

@@ -16,6 +16,9 @@
 
 #include "base/attr.h"
 
+/* Room in front of a body's memory for what may be made of it. */
+#define BODY_FRONT	32
+
 struct body {
 	char		*mem;		/* the first bytes, or NULL */
 	size_t		 cap;
@@ -60,6 +63,12 @@ body_left(const struct body *b)
 {
 	return b->len - b->at;
 }
+/*
+ * Give away a whole body that nobody has read from and that is in memory: one
+ * block of malloc's, BODY_FRONT bytes free, *n bytes of body, one byte free.
+ * NULL where it is not so. The body is then at its end.
+ */
+void	*body_give(struct body *, size_t *n) MUSTCHECK;
 /*
  * A view of the next bytes in memory without copying; sets *n, which is 0 when
  * they are in the file.

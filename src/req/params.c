@@ -134,7 +134,7 @@ params_note(struct params *p, const struct params_conf *conf, struct param *a,
 			return params_refuse(414, why, "limit_request_line");
 		break;
 	case PARAM_CONTENT_TYPE:
-		a->is.keep &= value.len > 0;
+		a->is.keep = a->is.keep && value.len > 0;
 		break;
 	case PARAM_REMOTE_USER:
 	case PARAM_AUTH_TYPE:
@@ -158,23 +158,36 @@ static int
 params_check(struct params *p, const struct params_conf *conf,
     const char **why)
 {
-	size_t fields = 0, size_max = conf->field_size_max;
 	struct param *a, *end = p->v + p->n;
 	int status;
 
-	if (size_max == 0)
-		size_max = SIZE_MAX;
 	for (a = p->v + 1; a < end; a++) {
 		if (unlikely(params_is_suspect(a->value)) &&
 		    (status = params_check_suspect(a, why)) != 0)
 			return status;
-		fields += a->is.http;
-		if (unlikely(a->is.http && a->value.len > size_max))
-			return params_refuse(431, why,
-			    "limit_request_field_size");
 		if (a->is.id != PARAM_OTHER &&
 		    (status = params_note(p, conf, a, why)) != 0)
 			return status;
+	}
+	return 0;
+}
+
+/* Limits of HTTP servers, which proxies have: off unless they were set. */
+static int
+params_check_fields(const struct params *p, const struct params_conf *conf,
+    const char **why)
+{
+	const struct param *a, *end = p->v + p->n;
+	size_t fields = 0;
+
+	if (conf->fields_max == 0 && conf->field_size_max == 0)
+		return 0;
+	for (a = p->v + 1; a < end; a++) {
+		if (a->is.http && conf->field_size_max > 0 &&
+		    a->value.len > conf->field_size_max)
+			return params_refuse(431, why,
+			    "limit_request_field_size");
+		fields += a->is.http;
 	}
 	if (conf->fields_max > 0 && fields > conf->fields_max)
 		return params_refuse(431, why, "limit_request_fields");
@@ -271,7 +284,8 @@ params_server_name(const struct params *p, const char *listener)
 
 	if (s.len == 0)
 		s = params_host(p->known[PARAM_HTTP_HOST]);
-	if (s.len == 0 && listener != NULL && strncmp(listener, "unix:", 5) != 0)
+	if (s.len == 0 && listener != NULL &&
+	    strncmp(listener, "unix:", 5) != 0)
 		s = params_host((struct str){ listener, strlen(listener) });
 	return s.len > 0 ? s : STR("localhost");
 }
@@ -345,7 +359,8 @@ params_parse(struct params *p, const struct params_conf *conf,
 	if ((status = params_split(p, conf->count_max, ops, block, arena,
 	    &names, why)) != 0 ||
 	    (status = shape_classify(p, names, arena, why)) != 0 ||
-	    (status = params_check(p, conf, why)) != 0)
+	    (status = params_check(p, conf, why)) != 0 ||
+	    (status = params_check_fields(p, conf, why)) != 0)
 		return status;
 	method = p->known[PARAM_REQUEST_METHOD];
 	if (method.len > METHOD_MAX || !params_is_token(method))

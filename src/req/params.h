@@ -31,8 +31,8 @@ enum param_id {
 /* What a name makes of its pair. */
 struct param_class {
 	uint8_t		 id;		/* enum param_id */
-	bool		 keep;		/* goes into the environ under its name */
-	bool		 http;		/* HTTP_*: the client's */
+	bool		 keep : 1;	/* into the environ under its name */
+	bool		 http : 1;	/* HTTP_*: the client's */
 	uint16_t	 more;		/* next of a repeated header, 0 none */
 };
 

@@ -73,12 +73,17 @@ resp_reset(struct resp *r)
 	resp_clear(r);
 	r->wire = 0;
 	r->head_out = r->ended = r->failed = r->gone = false;
+	if (unlikely(r->err.data != NULL))
+		buf_fini(&r->err);
+	r->err.max = FCGI_MAX_LENGTH;
+	r->err_sent = false;
 }
 
 void
 resp_fini(struct resp *r)
 {
 	buf_fini(&r->out);
+	buf_fini(&r->err);
 }
 
 static void
@@ -171,6 +176,28 @@ enum resp_name {
 	NAME_OTHER, NAME_STATUS, NAME_HOP, NAME_LENGTH, NAME_TYPE, NAME_ACCEL
 };
 
+/*
+ * Whether a token is this lower-case name of letters and hyphens: of a token's
+ * bytes only these become them by setting one bit.
+ */
+static bool
+resp_is_named(struct str token, struct str name)
+{
+	uint64_t a, b, diff = 0;
+	size_t i;
+
+	if (token.len != name.len)
+		return false;
+	for (i = 0; i + sizeof(a) <= name.len; i += sizeof(a)) {
+		memcpy(&a, token.p + i, sizeof(a));
+		memcpy(&b, name.p + i, sizeof(b));
+		diff |= (a | ONES * 0x20) ^ b;
+	}
+	for (; i < name.len; i++)
+		diff |= (uint64_t)((token.p[i] | 0x20) ^ name.p[i]);
+	return diff == 0;
+}
+
 static enum resp_name
 resp_name(struct str name)
 {
@@ -195,8 +222,7 @@ resp_name(struct str name)
 	size_t i;
 
 	for (i = 0; i < nitems(names); i++)
-		if (names[i].name.len == name.len &&
-		    str_caseeq(names[i].name, name))
+		if (resp_is_named(name, names[i].name))
 			return names[i].what;
 	return NAME_OTHER;
 }
@@ -455,6 +481,18 @@ resp_vec_frame(struct resp_vec *w)
 		resp_vec_push(w, frame, n);
 }
 
+/* One more piece, in the next write if this one is full. */
+static enum io_result
+resp_vec_put(struct resp_vec *w, const void *p, size_t n)
+{
+	enum io_result res;
+
+	if (w->n == RESP_VEC && (res = resp_vec_flush(w)) != IO_DONE)
+		return res;
+	resp_vec_push(w, p, n);
+	return IO_DONE;
+}
+
 static enum io_result
 resp_vec_add(struct resp_vec *w, const char *p, size_t n)
 {
@@ -474,26 +512,54 @@ resp_vec_add(struct resp_vec *w, const char *p, size_t n)
 	return IO_DONE;
 }
 
-/* What is buffered, n bytes at p, and the end mark if it is the last write. */
+/* Text for the proxy's log, in a record of its own. */
+static enum io_result
+resp_vec_add_err(struct resp_vec *w, uint8_t frame[PROTO_FRAME_MAX])
+{
+	struct resp *r = &w->req->resp;
+	size_t n = buf_len(&r->err);
+	enum io_result res;
+
+	if (n == 0)
+		return IO_DONE;
+	r->err_sent = true;
+	res = resp_vec_put(w, frame, w->req->proto->err_frame(frame,
+	    w->req->id, n));
+	return res == IO_DONE ? resp_vec_put(w, buf_head(&r->err), n) : res;
+}
+
+/* The end mark, and before it that of the text for the proxy's log. */
+static enum io_result
+resp_vec_add_end(struct resp_vec *w, uint8_t *out)
+{
+	const struct req *req = w->req;
+	size_t n = 0;
+
+	if (req->resp.err_sent)
+		n = req->proto->err_frame(out, req->id, 0);
+	n += req->proto->end(out + n, req->id, req->app_status,
+	    req->end_status);
+	return n > 0 ? resp_vec_put(w, out, n) : IO_DONE;
+}
+
+/* What is buffered, what is at p, and the end mark if it is the last write. */
 static enum io_result
 resp_send_vec(struct req *req, struct str out, struct str p, bool last)
 {
-	struct resp_vec w = {
-		.req = req, .left = (uint64_t)out.len + p.len
-	};
-	uint8_t end[PROTO_END_MAX];
+	struct resp_vec w;
+	uint8_t err[PROTO_FRAME_MAX], end[PROTO_FRAME_MAX + PROTO_END_MAX];
 	enum io_result res;
-	size_t n;
 
+	/* Not its arrays: clearing them would cost more than the rest. */
+	w.req = req;
+	w.left = (uint64_t)out.len + p.len;
+	w.room = 0;
+	w.n = w.nframes = 0;
 	if ((res = resp_vec_add(&w, out.p, out.len)) != IO_DONE ||
-	    (res = resp_vec_add(&w, p.p, p.len)) != IO_DONE)
+	    (res = resp_vec_add(&w, p.p, p.len)) != IO_DONE ||
+	    (res = resp_vec_add_err(&w, err)) != IO_DONE ||
+	    (last && (res = resp_vec_add_end(&w, end)) != IO_DONE))
 		return res;
-	if (last && (n = req->proto->end(end, req->id, req->app_status,
-	    req->end_status)) > 0) {
-		if (w.n == RESP_VEC && (res = resp_vec_flush(&w)) != IO_DONE)
-			return res;
-		resp_vec_push(&w, end, n);
-	}
 	return resp_vec_flush(&w);
 }
 
@@ -545,11 +611,13 @@ resp_send(struct req *req, const void *p, size_t n, bool last)
 		r->head_out = true;
 	}
 	r->ended = last;
-	if (last && n == 0 && out.len > 0 && out.len <= req->proto->record_max &&
+	if (last && n == 0 && out.len > 0 &&
+	    out.len <= req->proto->record_max && buf_len(&r->err) == 0 &&
 	    buf_reserve(&r->out, PROTO_END_MAX) == 0)
 		res = resp_send_whole(req, out.len);
 	else
 		res = resp_send_vec(req, out, (struct str){ p, n }, last);
+	buf_clear(&r->err);
 	if (res == IO_GONE)
 		r->gone = true;
 	else
@@ -699,6 +767,21 @@ resp_error(struct req *req, int status, int end_status)
 		return;
 	}
 	resp_end(req);
+}
+
+/* Without a head it would be a 502, or Apache's empty 200: it waits for one. */
+void
+resp_stderr(struct req *req, const void *p, size_t n)
+{
+	struct resp *r = &req->resp;
+	uint8_t frame[PROTO_FRAME_MAX];
+	size_t room = r->err.max - buf_len(&r->err);
+
+	if (!req->conf->proxy_stderr || r->ended ||
+	    req->proto->err_frame(frame, req->id, 0) == 0)
+		return;
+	if (buf_add(&r->err, p, n < room ? n : room) == -1)
+		log_errorx("no memory for text to the proxy");
 }
 
 /* Blocks of the file, for carriers and files without sendfile. */

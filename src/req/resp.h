@@ -48,6 +48,8 @@ struct resp {
 	bool		 ended;		/* finished well */
 	bool		 failed;	/* broken after the head, R9 */
 	bool		 gone;		/* a write failed */
+	struct buf	 err;		/* text for the proxy's log, R17 */
+	bool		 err_sent;	/* some of it has left */
 };
 
 /* Ready for another response; the memory is kept. The first one: zeroes. */
@@ -85,6 +87,11 @@ enum io_result resp_write(struct req *, const void *, size_t) MUSTCHECK;
  * that is known whole leaves by this one call.
  */
 enum io_result resp_last(struct req *, const void *, size_t);
+/*
+ * Text for the proxy's error log, where proxy_stderr is set: it leaves with the
+ * next write behind the head. What is too much is dropped.
+ */
+void	resp_stderr(struct req *, const void *, size_t);
 /* From a regular file, by sendfile where it can; *off advances. */
 enum io_result resp_sendfile(struct req *, int fd, int64_t *off, uint64_t n)
 	    MUSTCHECK;

@@ -9,14 +9,22 @@
 #define SLOT_TRIES	100	/* a writer needs nanoseconds */
 
 struct board *
-board_new(uint32_t room)
+board_new(void)
 {
 	struct board *b;
 
-	b = mmap(NULL, sizeof(*b) + room * sizeof(b->slots[0]),
+	b = mmap(NULL, sizeof(*b) + BOARD_ROOM * sizeof(b->slots[0]),
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
 	    -1, 0);
 	return b != MAP_FAILED ? b : NULL;
+}
+
+uint32_t
+board_used(const struct board *b)
+{
+	uint32_t n = b->nslots;
+
+	return n < BOARD_ROOM ? n : BOARD_ROOM;
 }
 
 static void

@@ -48,15 +48,16 @@ struct slot {
 struct board {
 	_Alignas(64)
 	_Atomic int32_t	 stop_queue;	/* drain the listen queue as well */
-	_Atomic uint32_t nslots;	/* those ever used: readers stop here */
+	_Atomic uint32_t nslots;	/* those ever used */
 	struct slot	 slots[];
 };
 
-/*
- * Map a board with room for so many slots; NULL and errno where that fails.
- * Slots that nobody touches cost no memory.
- */
-struct board *board_new(uint32_t room);
+#define BOARD_ROOM	16384	/* slots; those never touched cost no memory */
+
+/* Map a board; NULL and errno where that fails. */
+struct board *board_new(void);
+/* How far to read; a hostile worker cannot make it more than there is. */
+uint32_t board_used(const struct board *);
 
 /* The worker's side: mark the start and the end of a request. */
 void	slot_begin(struct slot *, int64_t now_ns, struct str method,

@@ -123,16 +123,6 @@ conns_any(const struct conns *cs)
 }
 
 void
-conns_drain(struct conns *cs)
-{
-	struct conn *c;
-
-	cs->last = true;
-	TAILQ_FOREACH(c, &cs->queues[QUEUE_IDLE], entry)
-		c->deadline_ms = conns_now_ms(cs) + CONN_LAST_MS;
-}
-
-void
 conn_from_init(struct conn_from *from, const struct listener *l)
 {
 	from->listener = l;
@@ -246,14 +236,26 @@ conn_is_progress(const struct conn *c)
 	    c->drain_until_ms > conns_now_ms(c->conns));
 }
 
+/* Nothing of a request has come. */
+static bool
+conn_is_silent(const struct conn *c)
+{
+	return c->state == CONN_IDLE ||
+	    (c->state == CONN_NEW && c->dec.ops == NULL);
+}
+
 static enum conn_queue
 conn_timeout(const struct conn *c, int64_t *ms)
 {
 	const struct conn_conf *conf = c->conns->conf;
 
+	if (c->conns->last && conn_is_silent(c)) {
+		*ms = CONN_LAST_MS;
+		return QUEUE_IDLE;
+	}
 	switch (c->state) {
 	case CONN_IDLE:
-		*ms = c->conns->last ? CONN_LAST_MS : conf->keep_ms;
+		*ms = conf->keep_ms;
 		return QUEUE_IDLE;
 	case CONN_DRAIN:
 		*ms = CONN_SILENCE_MS;
@@ -285,6 +287,21 @@ conn_wait(struct conn *c)
 	c->queued = true;
 	c->fresh = false;
 	return CONN_WAIT;
+}
+
+void
+conns_drain(struct conns *cs)
+{
+	struct conn *c, *next;
+
+	cs->last = true;
+	TAILQ_FOREACH(c, &cs->queues[QUEUE_IDLE], entry)
+		c->deadline_ms = conns_now_ms(cs) + CONN_LAST_MS;
+	TAILQ_FOREACH_SAFE(c, &cs->queues[QUEUE_CLIENT], entry, next)
+		if (conn_is_silent(c)) {
+			c->fresh = true;
+			conn_wait(c);
+		}
 }
 
 /* What the peer still sends means nothing any more, but must be read (R6). */
@@ -678,28 +695,32 @@ conn_resume(struct conn *c)
 	return want;
 }
 
-/* Where body bytes may be read straight to; *n is 0 if nowhere. */
+/*
+ * Where body bytes may be read straight to, NULL if nowhere; *n of them. *all:
+ * no body byte comes behind these in the stream.
+ */
 static void *
-conn_direct(struct conn *c, size_t *n)
+conn_direct(struct conn *c, size_t *n, bool *all)
 {
 	uint64_t left, wanted;
+	void *room;
 
-	*n = 0;
+	*all = true;
 	if (c->state != CONN_BODY)
 		return NULL;
 	left = c->dec.ops->body_left(&c->dec);
 	wanted = conn_body_wanted(c);
-	if (left > wanted)
-		left = wanted;
-	if (left == 0)
+	*n = left < wanted ? (size_t)left : (size_t)wanted;
+	if (*n == 0)
 		return NULL;
-	*n = left < SIZE_MAX ? (size_t)left : SIZE_MAX;
-	return body_room(&c->req->body, &c->req->conf->body, n);
+	room = body_room(&c->req->body, &c->req->conf->body, n);
+	*all = room == NULL || *n == left;
+	return room;
 }
 
 /*
- * One read: body bytes go to where they stay, the rest into the shared buffer.
- * *full: there may be more.
+ * One read: body bytes go to where they stay, what follows them into the shared
+ * buffer. *full: there may be more.
  */
 static ssize_t
 conn_read(struct conn *c, struct proto_str *in, bool *full)
@@ -708,20 +729,25 @@ conn_read(struct conn *c, struct proto_str *in, bool *full)
 	struct iovec v[2] = {
 		{ NULL, 0 }, { cs->scratch, sizeof(cs->scratch) }
 	};
-	size_t direct;
+	size_t direct = 0;
 	ssize_t n;
+	bool all;
 
-	if ((v[0].iov_base = conn_direct(c, &v[0].iov_len)) == NULL) {
-		v[0].iov_len = 0;
+	*full = false;
+	if ((v[0].iov_base = conn_direct(c, &direct, &all)) == NULL) {
 		n = recv(c->fd, cs->scratch, sizeof(cs->scratch), 0);
-	} else
-		n = readv(c->fd, v, 2);
-	*full = n == (ssize_t)(v[0].iov_len + v[1].iov_len);
+		direct = 0;
+	} else {
+		v[0].iov_len = direct;
+		n = readv(c->fd, v, all ? 2 : 1);
+	}
 	in->p = cs->scratch;
 	in->len = 0;
 	if (n <= 0)
 		return n;
-	direct = (size_t)n < v[0].iov_len ? (size_t)n : v[0].iov_len;
+	*full = (size_t)n == direct + (all ? sizeof(cs->scratch) : 0);
+	if (direct > (size_t)n)
+		direct = (size_t)n;
 	if (direct > 0) {
 		body_took(&c->req->body, direct);
 		c->dec.ops->took(&c->dec, direct);
@@ -864,7 +890,7 @@ conn_finish(struct conn *c)
 
 /* Closed only with no byte to read: it might be a request. */
 static enum conn_want
-conn_expire_idle(struct conn *c)
+conn_expire_silent(struct conn *c)
 {
 	char byte;
 
@@ -876,13 +902,10 @@ conn_expire_idle(struct conn *c)
 enum conn_want
 conn_expire(struct conn *c)
 {
-	switch (c->state) {
-	case CONN_IDLE:
-		return conn_expire_idle(c);
-	case CONN_BODY:
-		conn_refuse(c, 408, "client_timeout", false);
-		return conn_flush(c) == -1 ? CONN_OVER : conn_wait(c);
-	default:
+	if (conn_is_silent(c))
+		return conn_expire_silent(c);
+	if (c->state != CONN_BODY)
 		return CONN_OVER;
-	}
+	conn_refuse(c, 408, "client_timeout", false);
+	return conn_flush(c) == -1 ? CONN_OVER : conn_wait(c);
 }

@@ -112,7 +112,7 @@ void	conns_init(struct conns *, const struct conn_conf *);
 void	conns_fini(struct conns *);
 
 /*
- * From now on every request is its connection's last; an idle connection is
+ * From now on every request is its connection's last; a silent one is
  * closed after a second without a byte (a shorter time loses requests that are
  * on their way).
  */

@@ -201,6 +201,15 @@ const struct req_io conn_io_queued = {
 	.gone = conn_io_gone
 };
 
+/*
+ * A plain close of a UNIX socket looks like an end: nginx 1.22 showed a whole
+ * response where no length was declared, and let the client hang where one was.
+ * A record of version 0 is an upstream that speaks nonsense, and all cut the
+ * client off: nginx (buffering on and off, kept or not, length declared or
+ * not), HAProxy 2.6, lighttpd 1.4, Apache 2.4 (after its 5 s of keep-alive) and,
+ * with a declared length, Caddy 2.6; the same over TCP. uwsgi has no records:
+ * over TCP the reset cuts as well, on a UNIX socket only a declared length.
+ */
 void
 conn_break(struct conn *c)
 {

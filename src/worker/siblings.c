@@ -30,13 +30,13 @@ siblings_init(struct siblings *s, const struct board *board, struct slot *self,
 static void
 siblings_look(struct siblings *s, int64_t now_ms)
 {
-	uint32_t i;
+	uint32_t i, used = board_used(s->board);
 
 	if (now_ms < s->until_ms)
 		return;
 	s->until_ms = now_ms + SIBLINGS_FRESH_MS;
 	s->n = 0;
-	for (i = 0; i < s->board->nslots && s->n < SIBLINGS_MAX; i++)
+	for (i = 0; i < used && s->n < SIBLINGS_MAX; i++)
 		if (&s->board->slots[i] != s->self &&
 		    s->board->slots[i].app == s->self->app)
 			s->v[s->n++] = &s->board->slots[i];

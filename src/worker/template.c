@@ -178,7 +178,7 @@ template_obey(struct template *t, const struct chan_order *order)
 	if (failed == 0)
 		return;
 	err_setc(&err, 3, "cannot fork: %s", strerror(failed));
-	chan_say(t->channel, CHAN_FAILED, order->worker, &err);
+	chan_say(t->channel, CHAN_UNFORKED, order->slot, &err);
 }
 
 /* Until the master's end of the channel is gone. */
@@ -209,10 +209,10 @@ template_run(struct template *t)
 	title_set("template %s", t->app->name);
 	signals_start(template_signals, nitems(template_signals));
 	if (template_boot(t, &err) == -1) {
-		chan_say(t->channel, CHAN_FAILED, -1, &err);
+		chan_say(t->channel, CHAN_FAILED, 0, &err);
 		_exit(err.code);
 	}
-	chan_say(t->channel, CHAN_UP, -1, NULL);
+	chan_say(t->channel, CHAN_UP, 0, NULL);
 	template_serve(t);
 	_exit(0);
 }

@@ -65,12 +65,15 @@ watchdog_deadline(const struct worker *w, enum worker_stop how)
 static void
 watchdog_stop(struct worker *w, enum worker_stop how, int64_t *deadline)
 {
+	int boot = BOOT_RUNS;
+
 	if (how <= (enum worker_stop)w->stop)
 		return;
-	if (w->slot->stage == SLOT_BOOTING)
+	if (atomic_compare_exchange_strong(&w->boot, &boot, BOOT_OVER))
 		_exit(0);
 	*deadline = watchdog_deadline(w, how);
 	w->stop = how;
+	w->awake = false;
 }
 
 static void

@@ -17,15 +17,22 @@ const struct worker_class *const worker_classes[] = {
 };
 
 bool
-chan_say(int channel, enum chan_kind kind, int worker, const struct err *err)
+chan_say(int channel, enum chan_kind kind, uint32_t slot,
+    const struct err *err)
 {
-	struct chan_msg msg = { .kind = kind, .worker = worker };
+	struct chan_msg msg = { .kind = kind, .slot = slot };
 
 	if (err != NULL) {
 		msg.code = err->code;
 		snprintf(msg.text, sizeof(msg.text), "%s", err->text);
 	}
 	return channel_post(channel, &msg, sizeof(msg)) == 0;
+}
+
+static uint32_t
+worker_slot(const struct worker *w)
+{
+	return (uint32_t)(w->slot - w->board->slots);
 }
 
 static int
@@ -49,9 +56,18 @@ worker_boot(struct worker *w, bool loaded, struct err *err)
 static void NORETURN
 worker_fail(struct worker *w, const struct err *err)
 {
-	chan_say(w->channel, CHAN_FAILED, w->id, err);
+	chan_say(w->channel, CHAN_FAILED, worker_slot(w), err);
 	py_shutdown();
 	_exit(err->code);
+}
+
+/* False if the watchdog is ending this process: it was told to leave. */
+static bool
+worker_end_boot(struct worker *w)
+{
+	int boot = BOOT_RUNS;
+
+	return atomic_compare_exchange_strong(&w->boot, &boot, BOOT_DONE);
 }
 
 void
@@ -63,14 +79,16 @@ worker_run(struct worker *w, bool loaded)
 	w->slot->stage = SLOT_BOOTING;
 	w->class = worker_classes[w->app->s.worker_class];
 	w->gateway = gateways[0];
-	if (!chan_say(w->channel, CHAN_FORKED, w->id, NULL))
+	if (!chan_say(w->channel, CHAN_FORKED, worker_slot(w), NULL))
 		_exit(0);
 	if (worker_boot(w, loaded, &err) == -1)
 		worker_fail(w, &err);
 	if (w->detach)
 		fds_mute();
+	if (!worker_end_boot(w))
+		_exit(0);
 	w->slot->stage = SLOT_IDLE;
-	chan_say(w->channel, CHAN_READY, w->id, NULL);
+	chan_say(w->channel, CHAN_READY, worker_slot(w), NULL);
 	w->class->run(w);
 	w->awake = true;
 	py_shutdown();

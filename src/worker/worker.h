@@ -22,8 +22,18 @@ enum worker_stop {
 	STOP_FAST		/* now */
 };
 
-/* Interrupts a blocking system call of the main thread, and does nothing. */
-#define WORKER_POKE	SIGRTMAX
+/* Who is told to leave while it boots ends at once; one of the two wins. */
+enum worker_boot {
+	BOOT_RUNS,
+	BOOT_DONE,		/* it serves */
+	BOOT_OVER		/* it never will */
+};
+
+/*
+ * Interrupts a blocking system call of the main thread, and does nothing. Not
+ * SIGRTMAX: valgrind keeps that for itself, and a worker would never leave.
+ */
+#define WORKER_POKE	(SIGRTMAX - 1)
 
 struct worker_class;
 
@@ -38,8 +48,9 @@ struct worker {
 	int			 id;		/* 0..N-1, reused */
 	unsigned		 generation;
 	int			 channel;	/* to the master, SEQPACKET */
-	bool			 detach;	/* leave the terminal when ready */
+	bool			 detach;	/* ready: leave the terminal */
 	pthread_t		 main;		/* the thread in class->run */
+	_Atomic int		 boot;		/* enum worker_boot */
 	_Atomic int		 stop;		/* enum worker_stop */
 	_Atomic bool		 reopen;	/* USR1: reopen the logs */
 	_Atomic bool		 awake;		/* run has seen stop */
@@ -70,11 +81,11 @@ void	worker_run(struct worker *, bool loaded) NORETURN;
  * CHAN_FORKED, which comes when the worker is its child.
  */
 enum chan_kind {
-	CHAN_UP,		/* template: interpreter started, app preloaded */
+	CHAN_UP,		/* template: it can fork workers */
 	CHAN_FORKED,		/* worker: it exists */
 	CHAN_READY,		/* worker: it serves */
-	CHAN_FAILED		/* boot failed, with text; a template that */
-				/* names a worker could not fork that one */
+	CHAN_FAILED,		/* boot failed, with text */
+	CHAN_UNFORKED		/* template: that order failed, with text */
 };
 /* Order, master to template: fork one worker, or leave the terminal. */
 #define ORDER_DETACH	(-1)
@@ -84,11 +95,12 @@ struct chan_order {
 };
 struct chan_msg {
 	int32_t	 kind;		/* enum chan_kind */
-	int32_t	 worker;	/* id, -1: the template */
+	uint32_t slot;		/* of the order, FORKED or not carried out */
 	int32_t	 code;		/* FAILED: exit code it deserves */
 	char	 text[1024];	/* FAILED: one sentence */
 };
 /* Tell the master; false if there is none any more. */
-bool	chan_say(int channel, enum chan_kind, int worker, const struct err *);
+bool	chan_say(int channel, enum chan_kind, uint32_t slot,
+	    const struct err *);
 
 #endif

@@ -49,6 +49,7 @@ static struct sync {
 	bool		 draining;
 	int64_t		 rest_ms;	/* listeners are left alone until then */
 	int		 yields;
+	bool		 stays;		/* the last accepted one was not closed */
 	timer_t		 timer;		/* interrupts an accept */
 } sync_self;
 
@@ -261,13 +262,13 @@ sync_accept_bounded(struct sync *s, const struct conn_from *from)
 
 /*
  * An idle worker that holds fewer connections is a better place for one that
- * may be kept. It is awake in a moment; if not, the connection is ours.
+ * stays. It is awake in a moment; if not, the connection is ours.
  */
 static bool
 sync_yields(struct sync *s)
 {
-	if (s->yields == SYNC_YIELDS || !siblings_has_better(&s->siblings,
-	    sync_now_ms(s), s->held)) {
+	if (!s->stays || s->yields == SYNC_YIELDS || !siblings_has_better(
+	    &s->siblings, sync_now_ms(s), s->held)) {
 		s->yields = 0;
 		return false;
 	}
@@ -279,12 +280,14 @@ sync_yields(struct sync *s)
 static void
 sync_on_listener(struct sync *s, const struct conn_from *from)
 {
+	uint32_t held = s->held;
 	struct conn *c;
 
 	if (s->draining || s->rest_ms > sync_now_ms(s) || sync_yields(s))
 		return;
 	if ((c = sync_accept_bounded(s, from)) != NULL)
 		sync_serve(s, c, conn_feed(c));
+	s->stays = s->held > held;
 }
 
 /* Poll the listeners for this, or for nothing. */
@@ -353,10 +356,11 @@ static void
 sync_empty_queue(struct sync *s, const struct conn_from *from)
 {
 	struct pollfd p = { .fd = from->listener->fd, .events = POLLIN };
+	unsigned left = listener_queued(from->listener);
 	struct conn *c;
 
-	while (!sync_must_leave(s) && s->rest_ms <= sync_now_ms(s) &&
-	    poll(&p, 1, 0) == 1)
+	for (; left > 0 && !sync_must_leave(s) &&
+	    s->rest_ms <= sync_now_ms(s) && poll(&p, 1, 0) == 1; left--)
 		if ((c = sync_accept_bounded(s, from)) != NULL)
 			sync_serve(s, c, conn_feed(c));
 }

@@ -26,3 +26,11 @@ def bytes_are_refused(environ, start_response):
         answer = b"no error"
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [answer]
+
+
+def between_chunks(environ, start_response):
+    """The head is out when it writes."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"one"
+    environ["wsgi.errors"].write("written late\n")
+    yield b"two"

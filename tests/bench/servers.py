@@ -89,6 +89,7 @@ class Server:
         self.log = os.path.join(rundir, name.replace(" ", "-") + ".log")
         self.env = {**os.environ, **(env or {})}
         self.process = None
+        self.behind = None      # of nginx: the server it passes to
 
     @property
     def pid(self):
@@ -196,4 +197,6 @@ class Shop:
                 user="user root;" if os.getuid() == 0 else ""))
         argv = [self.program["nginx"], "-p", rundir, "-c", conf,
                 "-e", os.path.join(rundir, "nginx.log")]
-        return self._server(name, argv, f"127.0.0.1:{port}")
+        front = self._server(name, argv, f"127.0.0.1:{port}")
+        front.behind = upstream
+        return front

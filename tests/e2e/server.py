@@ -18,7 +18,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 APPS = TOP / "tests" / "apps"
 BINARY = os.environ.get("SAOLA", str(TOP / "saola"))
 
-PATIENCE = 30          # seconds until a test gives an event up
+PATIENCE = float(os.environ.get("PATIENCE", 10))    # seconds for an event
 
 READY = r"app \S+: ready \(\d+ workers?\)"
 SANITIZER = re.compile(
@@ -149,7 +149,7 @@ class Server:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         for name, value in os.environ.items():
-            if name.endswith("SAN_OPTIONS"):
+            if name.endswith("SAN_OPTIONS") or name == "PYTHONMALLOC":
                 environ[name] = value
         environ.update({k: str(v) for k, v in env.items()})
         reader, writer = os.pipe()
@@ -241,7 +241,8 @@ class Server:
                 os.close(fd)
             assert ended, f"still running after {timeout} s"
         code = self.process.wait()
-        self.pipe.thread.join(2)
+        for pipe in self.pipe, self.out:
+            pipe.thread.join(2)
         return code
 
     def stop(self, number=SIGTERM, timeout=PATIENCE):

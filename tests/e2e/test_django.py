@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 from server import APPS, PATIENCE
+from web import form
 
 SITE = APPS / "djsite"
 
@@ -122,16 +123,12 @@ def test_a_form_without_its_token_is_refused(browser):
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_20_mb_upload(client, chunked):
     data = os.urandom(1 << 20) * 20
-    body = (b'--B\r\nContent-Disposition: form-data; name="note"\r\n\r\n'
-            b'a note\r\n--B\r\nContent-Disposition: form-data; name="file"; '
-            b'filename="twenty.bin"\r\n'
-            b"Content-Type: application/octet-stream\r\n\r\n"
-            + data + b"\r\n--B--\r\n")
+    body, kind = form(("note", None, b"a note"),
+                      ("file", "twenty.bin", data))
     if chunked:
         body = iter([body[i:i + 1000000]
                      for i in range(0, len(body), 1000000)])
-    r = client.request("POST", "/upload/", body, {
-        "Content-Type": "multipart/form-data; boundary=B"})
+    r = client.request("POST", "/upload/", body, {"Content-Type": kind})
     assert json.loads(r.body) == {
         "name": "twenty.bin", "size": len(data), "note": "a note",
         "sha256": hashlib.sha256(data).hexdigest()}

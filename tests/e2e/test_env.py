@@ -262,7 +262,7 @@ def test_everything_else_passes(client):
 
 
 def test_remote_user_may_be_switched_off(saola, protocol):
-    client = saola("environ:dump", remote_user="no").client(protocol)
+    client = saola("environ:dump", remote_user=False).client(protocol)
     env = environ(client, with_(REMOTE_USER="joe", AUTH_TYPE="Basic"))
     assert "REMOTE_USER" not in env and "AUTH_TYPE" not in env
 

@@ -8,6 +8,8 @@ import urllib.parse
 
 import pytest
 
+from web import form
+
 
 @pytest.fixture(scope="module")
 def server(shared):
@@ -56,12 +58,10 @@ def test_json(client):
 @pytest.mark.parametrize("chunked", [False, True])
 def test_an_upload(client, chunked):
     data = os.urandom(3 << 20)
-    body = (b'--B\r\nContent-Disposition: form-data; name="file"; '
-            b'filename="f"\r\n\r\n' + data + b"\r\n--B--\r\n")
+    body, kind = form(("file", "f", data))
     if chunked:
         body = iter([body[i:i + 99999] for i in range(0, len(body), 99999)])
-    r = client.request("POST", "/upload", body, {
-        "Content-Type": "multipart/form-data; boundary=B"})
+    r = client.request("POST", "/upload", body, {"Content-Type": kind})
     assert json.loads(r.body) == {
         "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 

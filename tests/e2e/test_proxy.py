@@ -249,7 +249,7 @@ def test_large_responses(client):
 
 def test_a_slow_reader_gets_all(client):
     sock = client.connect()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     sock.sendall(b"GET /body/megabytes?2 HTTP/1.0\r\nHost: x\r\n\r\n")
     size = 0
     while data := sock.recv(1 << 16):

@@ -12,7 +12,7 @@ import pytest
 
 import procs
 from server import APPS, BINARY, PATIENCE, TOP, Pipe
-from web import Http
+from web import Http, form
 
 
 def free_port():
@@ -95,11 +95,9 @@ def test_the_demo(run):
     assert client.request("GET", "/nowhere").status == 404
     lines = client.request("GET", "/uwsgi/stream").text.splitlines()
     assert len(lines) == 20
-    form = (b'--B\r\nContent-Disposition: form-data; name="file"; '
-            b'filename="a&b.txt"\r\n\r\n' + b"x" * 1234567
-            + b"\r\n--B--\r\n")
-    shown = client.request("POST", "/upload", form, {
-        "Content-Type": "multipart/form-data; boundary=B"}).text
+    body, kind = form(("file", "a&b.txt", b"x" * 1234567))
+    shown = client.request("POST", "/upload", body,
+                           {"Content-Type": kind}).text
     assert "1,234,567 bytes" in shown and "a&amp;b.txt" in shown
     one.interrupt()
     assert one.wait() == 0
@@ -145,8 +143,8 @@ def test_nginx_conf_example_is_whole(tmp_path):
 def test_the_harness_sees_orphans():
     """What the checks of every test rest on."""
     child = subprocess.run(
-        ["/bin/sh", "-c", "sleep 60 >/dev/null & echo $!"], stdout=subprocess.PIPE,
-        check=True)
+        ["/bin/sh", "-c", "sleep 60 >/dev/null & echo $!"],
+        stdout=subprocess.PIPE, check=True)
     pid = int(child.stdout)
     assert pid in procs.children(os.getpid())
     os.kill(pid, signal.SIGKILL)

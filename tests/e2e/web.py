@@ -60,6 +60,20 @@ http {{
 """
 
 
+def form(*parts):
+    """(name, file name or None, bytes) to a multipart body and its type."""
+    edge = b"----the-edge-of-this-form"
+    body = b""
+    for name, filename, data in parts:
+        head = f'Content-Disposition: form-data; name="{name}"'
+        if filename is not None:
+            head += (f'; filename="{filename}"\r\n'
+                     "Content-Type: application/octet-stream")
+        body += b"--" + edge + f"\r\n{head}\r\n\r\n".encode() + data + b"\r\n"
+    return (body + b"--" + edge + b"--\r\n",
+            f"multipart/form-data; boundary={edge.decode()}")
+
+
 class HttpResponse:
     def __init__(self, raw, body):
         self.status = raw.status

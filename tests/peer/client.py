@@ -50,13 +50,17 @@ def variables(path_key, method, uri, body, more):
 
 
 def open_socket(address, timeout):
-    """Connect to a path, an abstract "@name", or a (host, port) pair."""
+    """Connect to a path, an abstract "@name", or a (host, port) pair. A full
+    listen queue is waited for, which a socket with a Python time-out does not.
+    """
     if isinstance(address, tuple):
         return socket.create_connection(address, timeout)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(timeout)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                    struct.pack("ll", int(timeout), 0))
     name = str(address)
     sock.connect("\0" + name[1:] if name.startswith("@") else name)
+    sock.settimeout(timeout)
     return sock
 
 

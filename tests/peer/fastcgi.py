@@ -82,9 +82,10 @@ class Connection(client.Connection):
         self.send(wire(method, path, params, body, keep, rid, chunks))
 
     def record(self):
-        """The next record, None at the end of the stream."""
+        """The next record, None at the end of the stream, which eight zero
+        bytes are too: what saola ends a response with that broke off."""
         head = self.take(8)
-        if not head:
+        if not head or head == bytes(8):
             return None
         if len(head) < 8:
             raise BadResponse(f"cut record header {head!r}")

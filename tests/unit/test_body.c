@@ -197,6 +197,7 @@ bodies_share_a_bound(void **state UNUSED)
 	struct body b[20];
 	size_t i, files = 0;
 
+	conf.memory = 65536;
 	conf.memory_sum = 10 * 65536;
 	for (i = 0; i < 20; i++) {
 		body_init(&b[i]);
@@ -216,6 +217,52 @@ bodies_share_a_bound(void **state UNUSED)
 	body_fini(&b[0]);
 }
 
+static void
+a_whole_body_is_given_away(void **state UNUSED)
+{
+	struct body b;
+	char *block;
+	size_t n;
+
+	body_init(&b);
+	assert_int_equal(body_add(&b, &plenty, bytes(100000), 100000), 0);
+	assert_null(body_give(&b, &n));		/* not all of it is here */
+	b.whole = true;
+	block = body_give(&b, &n);
+	assert_non_null(block);
+	assert_int_equal(n, 100000);
+	memset(block, 0, BODY_FRONT);
+	assert_memory_equal(block + BODY_FRONT, bytes(n), n);
+	block[BODY_FRONT + n] = '\0';
+	free(block);
+	assert_int_equal(body_left(&b), 0);
+	assert_null(body_peek(&b, &n));
+	assert_int_equal(body_read(&b, &n, 1), 0);
+	assert_null(body_give(&b, &n));
+	body_reset(&b);
+	assert_int_equal(body_add(&b, &plenty, bytes(10), 10), 0);
+	b.whole = true;
+	assert_int_equal(body_read(&b, &n, 1), 1);
+	assert_null(body_give(&b, &n));		/* some of it is read */
+	body_fini(&b);
+}
+
+static void
+a_body_in_a_file_is_not_given_away(void **state UNUSED)
+{
+	struct body_conf conf = plenty;
+	struct body b;
+	size_t n;
+
+	conf.memory = 100;
+	body_init(&b);
+	assert_int_equal(body_add(&b, &conf, bytes(101), 101), 0);
+	b.whole = true;
+	assert_null(body_give(&b, &n));
+	assert_reads_back(&b, 101, 50);
+	body_fini(&b);
+}
+
 int
 main(void)
 {
@@ -229,6 +276,8 @@ main(void)
 		cmocka_unit_test(without_a_directory_memory_is_the_file),
 		cmocka_unit_test(a_full_disk_is_an_answer),
 		cmocka_unit_test(bodies_share_a_bound),
+		cmocka_unit_test(a_whole_body_is_given_away),
+		cmocka_unit_test(a_body_in_a_file_is_not_given_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -785,6 +785,23 @@ a_draining_worker_serves_one_more(void **state UNUSED)
 }
 
 static void
+a_draining_worker_waits_a_second_for_the_silent(void **state UNUSED)
+{
+	unsigned served = 0;
+
+	assert_int_equal(feed(&served), CONN_WAIT);
+	assert_in_range(conns_timeout(&conns), 9900, 10001);
+	conns_drain(&conns);
+	assert_in_range(conns_timeout(&conns), 900, 1001);
+	conns.now_ns += 2000000000;
+	assert_ptr_equal(conns_expired(&conns), conn);
+	request(1, "/a", true, "just in time");
+	send_all();
+	assert_int_equal(turn(conn_expire(conn), &served), CONN_OVER);
+	assert_int_equal(served, 1);
+}
+
+static void
 a_broken_response_looks_broken(void **state UNUSED)
 {
 	const char *why;
@@ -896,6 +913,7 @@ main(void)
 		TEST(parameters_have_one_deadline_and_a_body_progress),
 		TEST(an_idle_connection_is_closed_but_not_with_a_request),
 		TEST(a_draining_worker_serves_one_more),
+		TEST(a_draining_worker_waits_a_second_for_the_silent),
 		TEST(a_broken_response_looks_broken),
 		TEST(what_comes_while_we_write_is_kept),
 		TEST(a_peer_that_never_reads_is_gone_in_time),

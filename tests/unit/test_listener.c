@@ -284,6 +284,30 @@ tcp_takes_loopback_peers_unless_told(void **state UNUSED)
 }
 
 static void
+the_length_of_a_tcp_queue_is_known(void **state UNUSED)
+{
+	struct listener *l = must_open("127.0.0.1:0");
+	int fds[3], i;
+
+	assert_int_equal(listener_queued(l), 0);
+	for (i = 0; i < 3; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(connect(fds[i], &l->sock.sa, l->len), 0);
+		assert_int_equal(listener_queued(l), i + 1);
+	}
+	close(accept(l->fd, NULL, NULL));
+	assert_int_equal(listener_queued(l), 2);
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
+	listener_close(l);
+	l = must_open(bind_text);
+	assert_true(listener_queued(l) > 0);
+	l->activated = true;
+	assert_int_equal(listener_queued(l), 0);
+	listener_close(l);
+}
+
+static void
 an_update_changes_the_mode_of_our_file(void **state UNUSED)
 {
 	struct listener *l = must_open(bind_text);
@@ -337,6 +361,7 @@ main(void)
 		cmocka_unit_test(passed_descriptors_are_used_and_never_closed),
 		cmocka_unit_test(descriptors_of_other_kinds_are_refused),
 		cmocka_unit_test(tcp_takes_loopback_peers_unless_told),
+		cmocka_unit_test(the_length_of_a_tcp_queue_is_known),
 		cmocka_unit_test(an_update_changes_the_mode_of_our_file),
 		cmocka_unit_test(an_owner_is_given_or_the_reason_why_not),
 	};

@@ -340,7 +340,8 @@ methods_are_tokens(void **state)
 		    ALL });
 	memset(long_one, 'X', 65);
 	status_is(400, (struct pair[]){ { "REQUEST_METHOD", long_one }, ALL });
-	status_is(0, (struct pair[]){ { "REQUEST_METHOD", long_one + 1 }, ALL });
+	status_is(0, (struct pair[]){ { "REQUEST_METHOD", long_one + 1 },
+	    ALL });
 	t.len = 0;
 	put_bytes(&uwsgi_ops, STR("A"), STR("b"));
 	assert_int_equal(parse(&uwsgi_ops), 400);
@@ -469,7 +470,8 @@ scheme_is_found(void **state)
 		scheme_is("http", (struct pair[]){ { "HTTPS", no[i] }, ALL });
 	scheme_is("https", (struct pair[]){ { "HTTPS", "off" },
 	    { "REQUEST_SCHEME", "https" }, ALL });
-	scheme_is("http", (struct pair[]){ { "REQUEST_SCHEME", "HTTPS" }, ALL });
+	scheme_is("http", (struct pair[]){ { "REQUEST_SCHEME", "HTTPS" },
+	    ALL });
 	scheme_is("http", (struct pair[]){ { "REQUEST_SCHEME", "http" },
 	    { "UWSGI_SCHEME", "https" }, ALL });
 	scheme_is("https", (struct pair[]){ { "REQUEST_SCHEME", "ftp" },

@@ -531,6 +531,54 @@ a_peer_that_left_is_told_to_the_caller(void **state UNUSED)
 	assert_false(req.resp.failed);
 }
 
+/* The types of the records that were sent, a letter each. */
+static const char *
+kinds(void)
+{
+	static char out[64];
+	const unsigned char *p = (unsigned char *)buf_head(&sent);
+	const unsigned char *end = p + buf_len(&sent);
+	size_t n = 0;
+
+	for (; p < end; p += 8 + (p[4] << 8 | p[5])) {
+		out[n++] = p[1] == FCGI_STDOUT ? 'o' :
+		    p[1] == FCGI_STDERR ? 'e' : 'E';
+		if (p[4] == 0 && p[5] == 0)
+			out[n++] = '0';
+	}
+	out[n] = '\0';
+	return out;
+}
+
+static void
+errors_go_to_the_proxy_behind_the_head(void **state UNUSED)
+{
+	conf.proxy_stderr = true;
+	resp_stderr(&req, "early", 5);
+	assert_int_equal(start("200 OK"), 0);
+	assert_int_equal(resp_buffer(&req, "x", 1), 0);
+	resp_end(&req);
+	assert_string_equal(kinds(), "oee0o0E");
+	assert_int_equal(writes, 1);
+
+	start_over(&fcgi_ops, "GET");
+	assert_int_equal(start("200 OK"), 0);
+	assert_int_equal(resp_write(&req, "x", 1), IO_DONE);
+	resp_stderr(&req, "late", 4);
+	assert_int_equal(resp_write(&req, "y", 1), IO_DONE);
+	resp_end(&req);
+	assert_string_equal(kinds(), "ooee0o0E");
+
+	start_over(&uwsgi_ops, "GET");
+	resp_stderr(&req, "nowhere", 7);
+	assert_int_equal(buf_len(&req.resp.err), 0);
+
+	conf.proxy_stderr = false;
+	start_over(&fcgi_ops, "GET");
+	resp_stderr(&req, "not asked for", 13);
+	assert_int_equal(buf_len(&req.resp.err), 0);
+}
+
 static int
 make_file(size_t n)
 {
@@ -629,6 +677,7 @@ main(void)
 		TEST(our_own_answers_are_whole),
 		TEST(no_start_is_500_and_a_failure_ends_nothing),
 		TEST(a_peer_that_left_is_told_to_the_caller),
+		TEST(errors_go_to_the_proxy_behind_the_head),
 		TEST(files_leave_in_records),
 		TEST(a_file_that_shrinks_fails),
 		TEST(a_file_is_cut_at_the_declared_length),

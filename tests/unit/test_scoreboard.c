@@ -11,14 +11,12 @@
 
 #include "state/scoreboard.h"
 
-#define SLOTS	4
-
 static struct board *board;
 
 static int
 setup(void **state UNUSED)
 {
-	board = board_new(SLOTS);
+	board = board_new();
 	return board == NULL ? -1 : 0;
 }
 
@@ -28,8 +26,8 @@ a_new_board_is_free(void **state UNUSED)
 	struct slot_view v;
 	uint32_t i;
 
-	assert_int_equal(board->nslots, 0);
-	for (i = 0; i < SLOTS; i++) {
+	assert_int_equal(board_used(board), 0);
+	for (i = 0; i < BOARD_ROOM; i += BOARD_ROOM / 4) {
 		assert_int_equal(board->slots[i].stage, SLOT_FREE);
 		assert_int_equal((uintptr_t)&board->slots[i] % 64, 0);
 		assert_false(slot_read(&board->slots[i], &v));
@@ -106,6 +104,16 @@ text_without_an_end_gets_one(void **state UNUSED)
 	s->req.start_ns = 0;
 }
 
+static void
+a_reader_stays_on_the_board(void **state UNUSED)
+{
+	board->nslots = 7;
+	assert_int_equal(board_used(board), 7);
+	board->nslots = UINT32_MAX;
+	assert_int_equal(board_used(board), BOARD_ROOM);
+	board->nslots = 0;
+}
+
 /* Another process writes two requests in turn; none is seen mixed. */
 static void
 a_reader_never_sees_half_a_request(void **state UNUSED)
@@ -153,6 +161,7 @@ main(void)
 		cmocka_unit_test(
 		    a_writer_that_died_in_the_middle_shows_nothing),
 		cmocka_unit_test(text_without_an_end_gets_one),
+		cmocka_unit_test(a_reader_stays_on_the_board),
 		cmocka_unit_test(a_reader_never_sees_half_a_request),
 	};
 

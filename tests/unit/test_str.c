@@ -27,6 +27,30 @@ slices_compare_without_case(void **state UNUSED)
 	assert_false(str_caseeq(STR("@"), STR("`")));
 }
 
+/* By words: every two bytes, at every place of a word and behind it. */
+static void
+words_compare_as_bytes_do(void **state UNUSED)
+{
+	char a[19], b[19];
+	unsigned i, x, y;
+
+	memset(a, 'M', sizeof(a));
+	memset(b, 'm', sizeof(b));
+	for (i = 0; i < sizeof(a); i++) {
+		for (x = 0; x < 256; x++)
+			for (y = 0; y < 256; y++) {
+				a[i] = (char)x;
+				b[i] = (char)y;
+				assert_true(str_caseeq(
+				    (struct str){ a, sizeof(a) },
+				    (struct str){ b, sizeof(b) }) ==
+				    str_caseeq((struct str){ a + i, 1 },
+				    (struct str){ b + i, 1 }));
+			}
+		a[i] = b[i] = 'M';
+	}
+}
+
 static void
 prefixes_are_recognised(void **state UNUSED)
 {
@@ -246,6 +270,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slices_compare_without_case),
+		cmocka_unit_test(words_compare_as_bytes_do),
 		cmocka_unit_test(prefixes_are_recognised),
 		cmocka_unit_test(blanks_are_trimmed_at_both_ends),
 		cmocka_unit_test(lists_own_their_strings),
