@@ -25,6 +25,16 @@ struct req_io {
 			    uint64_t n);
 	/* Whether the peer is known to have left. Does not block. */
 	bool	(*gone)(struct req *);
+
+	/*
+	 * Of streaming classes only, NULL elsewhere. There writev takes all
+	 * (IO_DONE) and keeps what the kernel does not: that many bytes.
+	 */
+	size_t	(*queued)(const struct req *);
+	/* Body bytes were read: there is room for more. */
+	void	(*more)(struct req *);
+	/* The response is over, well or not: the request is the carrier's. */
+	void	(*finish)(struct req *);
 };
 
 struct access_log;
@@ -49,6 +59,7 @@ struct req {
 	struct body		 body;
 	struct resp		 resp;
 
+	void			*app;		/* streaming: the gateway's */
 	int64_t			 accepted_ns;	/* first byte seen */
 	int64_t			 start_ns;	/* picked up by the worker */
 };

@@ -82,6 +82,8 @@ int	resp_length(struct req *, uint64_t) MUSTCHECK;
  */
 int	resp_buffer(struct req *, const void *, size_t) MUSTCHECK;
 enum io_result resp_write(struct req *, const void *, size_t) MUSTCHECK;
+/* Send the head, and what is buffered, without waiting for more. */
+enum io_result resp_flush(struct req *) MUSTCHECK;
 /*
  * The last bytes: resp_write and resp_end in one write of all. A large body
  * that is known whole leaves by this one call.
