@@ -59,6 +59,7 @@ struct pollcore {
 	unsigned		 batch;		/* events libevent takes now */
 	unsigned		 seen;		/* of descriptors, this batch */
 	int			 why;		/* POLLCORE_ROUSED ... */
+	bool			 roused;	/* stays until a wait returns */
 	struct pollev		**heap;		/* timers, from 1, as due */
 	size_t			 nheap, heapcap;
 	int			 clock;		/* timerfd */
@@ -339,13 +340,16 @@ pollcore_wait(struct pollcore *core, int64_t ns)
 	int64_t now = ns > 0 || core->nheap > 0 ? clock_ns() : 0;
 	int64_t end = ns < 0 || ns > INT64_MAX - now ? INT64_MAX : now + ns;
 
-	core->why = core->nready > 0 ? POLLCORE_ROUSED : 0;
+	core->why = core->nready > 0 || core->roused ? POLLCORE_ROUSED : 0;
 	for (;;) {
 		if (pollcore_turn(core, pollcore_flags(core, now, end)) == -1)
 			return -1;
 		if (ns > 0 || core->nheap > 0)
 			now = clock_ns();
 		pollcore_expire(core, now);
+		if (core->roused)
+			core->why |= POLLCORE_ROUSED;
+		core->roused = false;
 		if (core->why != 0 || ns == 0 || now >= end)
 			return core->why;
 	}
@@ -374,7 +378,7 @@ pollcore_nready(const struct pollcore *core)
 void
 pollcore_rouse(struct pollcore *core)
 {
-	core->why |= POLLCORE_ROUSED;
+	core->roused = true;
 }
 
 /* A full pipe is as good: the waiter has not seen the others yet. */

@@ -52,7 +52,7 @@ int	pollcore_wait(struct pollcore *, int64_t ns) MUSTCHECK;
 void	*pollcore_next(struct pollcore *, unsigned *what);
 size_t	 pollcore_nready(const struct pollcore *);
 
-/* For handlers: the wait returns behind this batch. */
+/* The wait returns behind this batch; outside of one, the next does at once. */
 void	pollcore_rouse(struct pollcore *);
 /* For other threads and signal handlers: end the wait, or the next one. */
 void	pollcore_wake(struct pollcore *);
