@@ -37,8 +37,7 @@ struct selector {
 	struct selector_entry	**byfd;
 	int			 nfds;
 	Py_ssize_t		 n;		/* entries */
-	selector_batch_fn	*batch;
-	void			*batch_arg;
+	struct selector_hooks	 hooks;
 	PyObject		*dict;
 	PyObject		*weakrefs;
 };
@@ -481,6 +480,7 @@ static int
 selector_timeout(PyObject *timeout, int64_t *ns)
 {
 	double seconds;
+	int64_t us;
 
 	*ns = -1;
 	if (timeout == NULL || timeout == Py_None)
@@ -494,8 +494,11 @@ selector_timeout(PyObject *timeout, int64_t *ns)
 	}
 	if (seconds <= 0)
 		*ns = 0;
-	else if (seconds < SELECTOR_LONG)
-		*ns = (int64_t)ceil(seconds * 1e6) * 1000;
+	else if (seconds < SELECTOR_LONG) {
+		us = (int64_t)(seconds * 1e6);
+		us += (double)us < seconds * 1e6;
+		*ns = us * 1000;
+	}
 	return 0;
 }
 
@@ -655,14 +658,15 @@ selector_select(struct selector *s, PyObject *const *argv, Py_ssize_t n,
 	if (selector_args(&spec, argv, n, names, &timeout) == -1 ||
 	    selector_timeout(timeout, &ns) == -1 || selector_check(s) == -1)
 		return NULL;
+	if (s->hooks.turn != NULL)
+		s->hooks.turn(s->hooks.arg);
 	if ((why = selector_wait(s, ns)) == -1)
 		return NULL;
-	if (why != 0 && s->batch != NULL) {
-		s->batch(s->batch_arg);
-		/* It runs Python, which may do anything. */
-		if (selector_check(s) == -1)
-			return NULL;
-	}
+	if (why != 0 && s->hooks.batch != NULL)
+		s->hooks.batch(s->hooks.arg);
+	/* Hooks run Python, which may do anything. */
+	if (selector_check(s) == -1)
+		return NULL;
 	return selector_take(s);
 }
 
@@ -772,15 +776,14 @@ selector_main_ident(unsigned long *ident)
 }
 
 PyObject *
-selector_new(struct pollcore *core, selector_batch_fn *fn, void *arg)
+selector_new(struct pollcore *core, struct selector_hooks hooks)
 {
 	struct selector *s;
 
 	if ((s = (struct selector *)sel.type->tp_alloc(sel.type, 0)) == NULL)
 		return NULL;
 	s->core = core;
-	s->batch = fn;
-	s->batch_arg = arg;
+	s->hooks = hooks;
 	if (selector_main_ident(&s->main) == -1)
 		Py_CLEAR(s);
 	return (PyObject *)s;
@@ -800,7 +803,8 @@ selector_tp_new(PyTypeObject *type UNUSED, PyObject *args, PyObject *kwargs)
 	}
 	if ((core = pollcore_new()) == NULL)
 		return PyErr_SetFromErrno(PyExc_OSError);
-	s = (struct selector *)selector_new(core, NULL, NULL);
+	s = (struct selector *)selector_new(core,
+	    (struct selector_hooks){ 0 });
 	if (s == NULL) {
 		pollcore_free(core);
 		return NULL;

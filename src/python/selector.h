@@ -16,17 +16,20 @@ int	selector_init(void) MUSTCHECK;
 PyObject *selector_type(void);
 
 /*
- * What else the thread has to do between waiting and the loop's callbacks.
- * Called with the GIL after every wait that was roused; an exception is not
- * for select()'s caller, so it leaves none.
+ * What else the thread does, with the GIL: turn before every wait, batch behind
+ * every wait that was roused. An exception is not for select()'s caller, so
+ * they leave none. Either may be NULL.
  */
-typedef void selector_batch_fn(void *arg);
+struct selector_hooks {
+	void	(*turn)(void *arg);
+	void	(*batch)(void *arg);
+	void	*arg;
+};
 
 /*
- * A selector on a poll core that stays the caller's and outlives it. fn may be
- * NULL. New reference, NULL with an exception set.
+ * A selector on a poll core that stays the caller's and outlives it. New
+ * reference, NULL with an exception set.
  */
-PyObject *selector_new(struct pollcore *, selector_batch_fn *, void *arg)
-	    MUSTCHECK;
+PyObject *selector_new(struct pollcore *, struct selector_hooks) MUSTCHECK;
 
 #endif

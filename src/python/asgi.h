@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ASGI, inside: a request as its application sees it, and what the files of
+ * this gateway may ask of each other. All of it runs with the GIL, in the
+ * thread of the loop.
+ *
+ *	asgi_begin ─▶ asgi_host_run: app(scope, receive, send), driven at once
+ *	                 │ suspends               │ returns, raises
+ *	                 ▼                        ▼
+ *	              its host's task goes on ─▶ asgi_http_over
+ */
+#ifndef PYTHON_ASGI_H
+#define PYTHON_ASGI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "python/asgi_await.h"
+
+struct req;
+struct asgi_host;
+
+#define ASGI_CHUNK	65536	/* most of a body in one event, or one write */
+#define ASGI_HIGH	65536	/* queued bytes: send() waits */
+#define ASGI_LOW	16384	/* and goes on */
+
+/*
+ * A request. It lives as long as the application holds receive or send; req
+ * goes away earlier, when the response is over or the peer lost.
+ */
+struct asgi {
+	PyObject_HEAD
+	struct req		*req;		/* req->app is this one, held */
+	struct asgi_host	*host;		/* runs it; NULL: has returned */
+	struct asgi_queue	 receivers, senders;
+	bool			 started;	/* http.response.start came */
+	bool			 ended;		/* the last body event came */
+	bool			 asked;		/* receive() gave http.request */
+	bool			 body_over;	/* and the last one of it */
+	bool			 left;		/* the peer has, or may have */
+	bool			 held;		/* its head waits for a body */
+	uint64_t		 burst;		/* bytes sent since a yield */
+	PyObject		*timer;		/* of the grace period, or NULL */
+	TAILQ_ENTRY(asgi)	 entry;		/* held heads */
+};
+TAILQ_HEAD(asgi_list, asgi);
+
+/* asyncio, and what there is of it for one loop. */
+struct asgi_loop {
+	PyObject	*loop;
+	PyObject	*task_type;
+	PyObject	*enter, *leave;		/* asyncio.tasks._enter_task ... */
+	PyObject	*list, *unlist;		/* ... _register_task ... */
+	PyObject	*cancelled;		/* asyncio.CancelledError */
+	PyObject	*context;		/* what requests start from */
+	PyObject	*state;			/* lifespan's, or NULL */
+	PyObject	*application;
+	bool		 stopping;
+};
+extern struct asgi_loop asgi;
+
+/* asgi_scope.c: the scope of a request. New reference or NULL. */
+int	asgi_scope_init(void) MUSTCHECK;
+PyObject *asgi_scope_new(const struct req *);
+
+/* asgi_http.c */
+int	asgi_http_init(void) MUSTCHECK;
+/* New reference; NULL with an exception set. */
+struct asgi *asgi_http_new(struct req *);
+PyObject *asgi_http_receive(struct asgi *);	/* the callables */
+PyObject *asgi_http_send(struct asgi *);
+/* The application has returned, or raised what is set (cleared). */
+void	asgi_http_over(struct asgi *, bool raised);
+void	asgi_http_news(struct req *, unsigned news);
+/* Heads that no body has followed in this turn leave alone. */
+void	asgi_http_flush_held(void);
+
+/* asgi_host.c: tasks that are ready before there is a request. */
+int	asgi_host_init(void) MUSTCHECK;
+void	asgi_host_run(struct asgi *);
+void	asgi_host_cancel(struct asgi_host *);
+/* Requests whose application still runs. */
+size_t	asgi_host_running(void);
+/* Cancel them all; a new set of their tasks, NULL with an exception set. */
+PyObject *asgi_host_cancel_all(void);
+/* Let idle tasks end. */
+void	asgi_host_retire(void);
+
+/* asgi.c: run the loop until these tasks are done, or for so long. */
+void	asgi_wait_tasks(PyObject *task_or_set, double seconds);
+/* The callable that requests go to; a reference is taken. */
+void	asgi_serve(PyObject *application);
+bool	asgi_is_application(PyObject *);
+
+#endif
