@@ -201,12 +201,19 @@ conn_drop_req(struct conn *c)
 }
 
 void
+conn_unqueue(struct conn *c)
+{
+	if (c->queued)
+		TAILQ_REMOVE(&c->conns->queues[c->queue], c, entry);
+	c->queued = false;
+}
+
+void
 conn_free(struct conn *c)
 {
 	struct conns *cs = c->conns;
 
-	if (c->queued)
-		TAILQ_REMOVE(&cs->queues[c->queue], c, entry);
+	conn_unqueue(c);
 	conn_drop_req(c);
 	buf_fini(&c->in);
 	buf_fini(&c->out);

@@ -113,7 +113,9 @@ watchdog_read(struct worker *w, int64_t *deadline)
 static void
 watchdog_poke(struct worker *w)
 {
-	if (w->slot->stage != SLOT_BUSY)
+	if (w->class->wake != NULL)
+		w->class->wake(w);
+	else if (w->slot->stage != SLOT_BUSY)
 		pthread_kill(w->main, WORKER_POKE);
 }
 

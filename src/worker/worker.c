@@ -13,6 +13,7 @@
 /* In the order of the worker_class setting's choices. */
 const struct worker_class *const worker_classes[] = {
 	&worker_sync,
+	&worker_async,
 	NULL
 };
 
@@ -49,6 +50,7 @@ worker_boot(struct worker *w, bool loaded, struct err *err)
 		return -1;
 	if (py_worker_init(&info, err) == -1)
 		return -1;
+	w->gateway = py_gateway(w->app);
 	return w->class->init(w, err);
 }
 
@@ -78,7 +80,6 @@ worker_run(struct worker *w, bool loaded)
 	title_set("worker %s/%d", w->app->name, w->id);
 	w->slot->stage = SLOT_BOOTING;
 	w->class = worker_classes[w->app->s.worker_class];
-	w->gateway = gateways[0];
 	if (!chan_say(w->channel, CHAN_FORKED, worker_slot(w), NULL))
 		_exit(0);
 	if (worker_boot(w, loaded, &err) == -1)
