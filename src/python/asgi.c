@@ -78,11 +78,32 @@ asgi_on_turn(void *arg)
 		asgi_worker.turn(arg);
 }
 
+/*
+ * Whether the loop has a callback to run or a timer to look at. A batch of
+ * requests that ended at once has left none, and a turn in Python is spared.
+ */
+static bool
+asgi_has_work(void)
+{
+	return asgi.stopping || asgi.ready == NULL || asgi.timers == NULL ||
+	    PyObject_Size(asgi.ready) != 0 ||
+	    PyObject_Size(asgi.timers) != asgi.ntimers;
+}
+
+static bool
+asgi_on_batch(void *arg)
+{
+	if (asgi.timers != NULL)
+		asgi.ntimers = PyObject_Size(asgi.timers);
+	asgi_worker.batch(arg);
+	return asgi_has_work();
+}
+
 static int
 asgi_new_loop(void)
 {
 	const struct selector_hooks hooks = {
-		asgi_on_turn, asgi_worker.batch, asgi_worker.arg
+		asgi_on_turn, asgi_on_batch, asgi_worker.arg
 	};
 	PyObject *selector = selector_new(asgi_worker.core, hooks);
 	PyObject *type = NULL, *set = NULL, *res = NULL;
@@ -98,6 +119,16 @@ asgi_new_loop(void)
 	Py_XDECREF(set);
 	Py_XDECREF(res);
 	return res == NULL ? -1 : 0;
+}
+
+/* The same objects as long as the loop lives; without them: always turn. */
+static void
+asgi_watch_loop(void)
+{
+	asgi.ready = PyObject_GetAttrString(asgi.loop, "_ready");
+	PyErr_Clear();
+	asgi.timers = PyObject_GetAttrString(asgi.loop, "_scheduled");
+	PyErr_Clear();
 }
 
 static int
@@ -117,6 +148,7 @@ asgi_init(void)
 	    &asgi.unlist) == -1 || asgi_get("asyncio", "Future", &future) == -1)
 		return -1;
 	asgi_await_serve(future, asgi.loop);
+	asgi_watch_loop();
 	Py_DECREF(future);
 	return 0;
 }

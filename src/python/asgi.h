@@ -48,6 +48,8 @@ TAILQ_HEAD(asgi_list, asgi);
 /* asyncio, and what there is of it for one loop. */
 struct asgi_loop {
 	PyObject	*loop;
+	PyObject	*ready, *timers; /* of the loop's, to see if it has any */
+	Py_ssize_t	 ntimers;	/* before this batch */
 	PyObject	*task_type;
 	PyObject	*enter, *leave;		/* asyncio.tasks._enter_task ... */
 	PyObject	*list, *unlist;		/* ... _register_task ... */

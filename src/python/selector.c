@@ -584,7 +584,28 @@ selector_wait_once(struct selector *s, int64_t ns)
 	return why;
 }
 
-/* Signals whose handlers do not raise are no reason to return (PEP 475). */
+static void
+selector_on_turn(struct selector *s)
+{
+	if (s->hooks.turn != NULL)
+		s->hooks.turn(s->hooks.arg);
+}
+
+/*
+ * Whether to return behind such a wait. Signals whose handlers do not raise
+ * are no reason (PEP 475).
+ */
+static bool
+selector_has_news(struct selector *s, int why)
+{
+	bool news = why != POLLCORE_SIGNAL;
+
+	if ((why & POLLCORE_ROUSED) != 0 && s->hooks.batch != NULL)
+		news = s->hooks.batch(s->hooks.arg);
+	return news || s->core == NULL || pollcore_nready(s->core) > 0;
+}
+
+/* -1 with an exception set. */
 static int
 selector_wait(struct selector *s, int64_t ns)
 {
@@ -592,9 +613,11 @@ selector_wait(struct selector *s, int64_t ns)
 	int why;
 
 	for (;;) {
-		why = selector_wait_once(s, ns);
-		if (why != POLLCORE_SIGNAL)
-			return why;
+		selector_on_turn(s);
+		if ((why = selector_wait_once(s, ns)) == -1)
+			return -1;
+		if (why == 0 || selector_has_news(s, why) || ns == 0)
+			return 0;
 		if (ns > 0 && (ns = end - clock_ns()) < 0)
 			ns = 0;
 	}
@@ -653,19 +676,12 @@ selector_select(struct selector *s, PyObject *const *argv, Py_ssize_t n,
 	    { "timeout" }, 0, 1 };
 	PyObject *timeout;
 	int64_t ns;
-	int why;
 
 	if (selector_args(&spec, argv, n, names, &timeout) == -1 ||
 	    selector_timeout(timeout, &ns) == -1 || selector_check(s) == -1)
 		return NULL;
-	if (s->hooks.turn != NULL)
-		s->hooks.turn(s->hooks.arg);
-	if ((why = selector_wait(s, ns)) == -1)
-		return NULL;
-	if (why != 0 && s->hooks.batch != NULL)
-		s->hooks.batch(s->hooks.arg);
 	/* Hooks run Python, which may do anything. */
-	if (selector_check(s) == -1)
+	if (selector_wait(s, ns) == -1 || selector_check(s) == -1)
 		return NULL;
 	return selector_take(s);
 }

@@ -6,6 +6,8 @@
 #ifndef PYTHON_SELECTOR_H
 #define PYTHON_SELECTOR_H
 
+#include <stdbool.h>
+
 #include "python/py.h"
 
 struct pollcore;
@@ -18,11 +20,12 @@ PyObject *selector_type(void);
 /*
  * What else the thread does, with the GIL: turn before every wait, batch behind
  * every wait that was roused. An exception is not for select()'s caller, so
- * they leave none. Either may be NULL.
+ * they leave none. batch says whether the loop has something to do: if not,
+ * and no descriptor is ready, select() waits on. Either may be NULL.
  */
 struct selector_hooks {
 	void	(*turn)(void *arg);
-	void	(*batch)(void *arg);
+	bool	(*batch)(void *arg);
 	void	*arg;
 };
 
