@@ -137,7 +137,8 @@ asgi_init(void)
 	PyObject *future;
 
 	if (selector_init() == -1 || asgi_await_init() == -1 ||
-	    asgi_scope_init() == -1 || asgi_http_init() == -1 ||
+	    asgi_scope_init() == -1 || asgi_req_init() == -1 ||
+	    asgi_http_init() == -1 || asgi_ws_init() == -1 ||
 	    asgi_host_init() == -1 || asgi_new_loop() == -1 ||
 	    asgi_get("asyncio", "Task", &asgi.task_type) == -1 ||
 	    asgi_get("asyncio", "CancelledError", &asgi.cancelled) == -1 ||
@@ -161,6 +162,8 @@ asgi_open(const struct gateway_loop *loop, const struct conf_app *app,
 
 	py_enter();
 	asgi_worker = *loop;
+	asgi.core = loop->core;
+	asgi.ws_limit = (uint64_t)app->s.ws_message_limit;
 	if (asgi_init() == -1)
 		res = py_err_trace(err, 3);
 	else
@@ -205,8 +208,17 @@ asgi_stop(void)
 static void
 asgi_begin(struct req *req)
 {
-	struct asgi *a = asgi_http_new(req);
+	bool websocket = req->params.websocket;
+	struct asgi *a;
 
+	if (websocket && !asgi_ws_open(req))
+		return;
+	a = asgi_req_new(req, websocket ? &asgi_websocket : &asgi_http);
+	if (a != NULL && websocket && asgi_ws_start(a) == -1) {
+		py_err_log(req, "the server");
+		asgi_req_release(a);
+		Py_CLEAR(a);
+	}
 	if (a == NULL) {
 		py_err_log(req, "the server");
 		resp_abort(req);
@@ -300,7 +312,7 @@ const struct gateway asgi_gateway = {
 	.run = asgi_run,
 	.close = asgi_close,
 	.begin = asgi_begin,
-	.news = asgi_http_news,
+	.news = asgi_req_news,
 	.stop = asgi_stop,
 	.running = asgi_host_running
 };

@@ -167,7 +167,7 @@ host_settle(struct asgi_host *h, bool raised)
 	Py_CLEAR(h->coro);
 	Py_CLEAR(h->context);
 	h->a = NULL;
-	asgi_http_over(a, raised);
+	asgi_req_over(a, raised);
 	Py_DECREF(a);
 }
 
@@ -213,8 +213,8 @@ host_call(struct asgi *a)
 	PyObject *args[4] = { NULL }, *res = NULL;
 
 	if ((args[1] = asgi_scope_new(a->req)) != NULL &&
-	    (args[2] = asgi_http_receive(a)) != NULL &&
-	    (args[3] = asgi_http_send(a)) != NULL)
+	    (args[2] = asgi_req_receive(a)) != NULL &&
+	    (args[3] = asgi_req_send(a)) != NULL)
 		res = PyObject_Vectorcall(asgi.application, args + 1,
 		    3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 	Py_XDECREF(args[1]);
@@ -289,7 +289,7 @@ asgi_host_run(struct asgi *a)
 
 	if (h == NULL ||
 	    (h->context = PyContext_Copy(asgi.context)) == NULL) {
-		asgi_http_over(a, true);
+		asgi_req_over(a, true);
 		if (h != NULL)
 			host_put(h);
 		return;

@@ -16,39 +16,12 @@
 #define HTTP_SMALL	32768		/* a body that is copied to its head */
 #define HTTP_BURST	(1 << 20)	/* bytes after which the loop turns */
 #define HTTP_EVENT	512		/* bytes that an event counts as */
-#define HTTP_GRACE	3.0		/* seconds, before a task is cancelled */
 
 static struct {
-	PyTypeObject	*type;
 	PyObject	*disconnect;	/* copied for each */
 	PyObject	*phrases[600];	/* of statuses; bytes or NULL */
 	struct asgi_list held;
 } http;
-
-/* The response is over for us: the carrier may have the next request. */
-static void
-http_release(struct asgi *a)
-{
-	struct req *req = a->req;
-
-	if (a->held)
-		TAILQ_REMOVE(&http.held, a, entry);
-	a->held = false;
-	a->req = NULL;
-	req->app = NULL;
-	asgi_wake(&a->receivers);
-	asgi_wake(&a->senders);
-	Py_DECREF(a);
-}
-
-static void
-http_finish(struct asgi *a)
-{
-	struct req *req = a->req;
-
-	http_release(a);
-	req->io->finish(req);
-}
 
 /* Up to 64 KiB of what has arrived; an empty one where that is the end. */
 static PyObject *
@@ -127,26 +100,11 @@ http_receive_step(struct asgi_await *aw, PyObject **result)
 	return *result == NULL ? STEP_FAILED : STEP_DONE;
 }
 
-/* RuntimeError, for events out of order. */
-static enum asgi_step
-http_misuse(const char *text)
-{
-	PyErr_SetString(PyExc_RuntimeError, text);
-	return STEP_FAILED;
-}
-
 static enum asgi_step
 http_invalid(const char *why, PyObject *what)
 {
 	PyErr_Format(PyExc_ValueError, "%s: %R", why, what);
 	return STEP_FAILED;
-}
-
-/* Borrowed; NULL without an exception where it is missing. */
-static PyObject *
-http_field(PyObject *message, PyObject *name)
-{
-	return PyDict_GetItemWithError(message, name);
 }
 
 static PyObject *
@@ -215,8 +173,8 @@ http_start_header(struct asgi *a, PyObject *item)
 	return step;
 }
 
-static enum asgi_step
-http_start_headers(struct asgi *a, PyObject *headers)
+enum asgi_step
+asgi_http_headers(struct asgi *a, PyObject *headers)
 {
 	enum asgi_step step = STEP_DONE;
 	PyObject *fast;
@@ -233,15 +191,15 @@ http_start_headers(struct asgi *a, PyObject *headers)
 }
 
 /* Its head is held until a body event, or the end of this turn. */
-static enum asgi_step
-http_start(struct asgi *a, PyObject *message)
+enum asgi_step
+asgi_http_start(struct asgi *a, PyObject *message)
 {
-	PyObject *status = http_field(message, py_str.status);
-	PyObject *headers = http_field(message, py_str.headers);
+	PyObject *status = asgi_field(message, py_str.status);
+	PyObject *headers = asgi_field(message, py_str.headers);
 	enum asgi_step step;
 
 	if (a->started)
-		return http_misuse("http.response.start was sent before");
+		return asgi_misuse("http.response.start was sent before");
 	if (status == NULL) {
 		if (PyErr_Occurred() == NULL)
 			PyErr_SetObject(PyExc_KeyError, py_str.status);
@@ -249,34 +207,26 @@ http_start(struct asgi *a, PyObject *message)
 	}
 	if ((step = http_start_status(a, status)) != STEP_DONE ||
 	    (headers != NULL &&
-	    (step = http_start_headers(a, headers)) != STEP_DONE))
+	    (step = asgi_http_headers(a, headers)) != STEP_DONE))
 		return step;
 	a->started = a->held = true;
 	TAILQ_INSERT_TAIL(&http.held, a, entry);
 	return STEP_DONE;
 }
 
-static void
-http_unhold(struct asgi *a)
+void
+asgi_http_unhold(struct asgi *a)
 {
 	if (a->held)
 		TAILQ_REMOVE(&http.held, a, entry);
 	a->held = false;
 }
 
-static enum asgi_step
-http_done(PyObject **result)
-{
-	Py_INCREF(Py_None);
-	*result = Py_None;
-	return STEP_DONE;
-}
-
 /* Bytes, also of anything with a buffer. New reference, b"" if missing. */
 static PyObject *
 http_body_bytes(PyObject *message)
 {
-	PyObject *body = http_field(message, py_str.body);
+	PyObject *body = asgi_field(message, py_str.body);
 
 	if (body == NULL && PyErr_Occurred() == NULL)
 		return PyBytes_FromStringAndSize(NULL, 0);
@@ -314,7 +264,7 @@ http_body_begin(struct asgi *a, struct str body, bool more)
 	struct req *req = a->req;
 	int res = 0;
 
-	http_unhold(a);
+	asgi_http_unhold(a);
 	if (more)
 		return body.len == 0 ? resp_flush(req) != IO_AGAIN : 0;
 	a->ended = true;
@@ -323,7 +273,7 @@ http_body_begin(struct asgi *a, struct str body, bool more)
 	if (res == -1 || (res == 0 && body.len > 0))
 		return res;
 	resp_end(req);
-	http_finish(a);
+	asgi_req_finish(a);
 	return 1;
 }
 
@@ -332,10 +282,10 @@ static int
 http_body_take(struct asgi_await *aw)
 {
 	struct asgi *a = (struct asgi *)aw->owner;
-	PyObject *more = http_field(aw->message, py_str.more_body), *body;
+	PyObject *more = asgi_field(aw->message, py_str.more_body), *body;
 
 	if (!a->started) {
-		http_misuse("http.response.body was sent before "
+		asgi_misuse("http.response.body was sent before "
 		    "http.response.start");
 		return -1;
 	}
@@ -364,18 +314,12 @@ http_put(struct asgi_await *aw, struct str body)
 	a->burst += n;
 	if (aw->at == body.len && !aw->more) {
 		resp_last(a->req, p, n);
-		http_finish(a);
+		asgi_req_finish(a);
 		return;
 	}
 	res = resp_write(a->req, p, n);
 	if (res == IO_GONE)	/* the carrier will tell */
 		aw->at = body.len;
-}
-
-static bool
-http_is_full(const struct asgi *a)
-{
-	return a->req != NULL && a->req->io->queued(a->req) > ASGI_HIGH;
 }
 
 /*
@@ -390,34 +334,32 @@ http_body_go(struct asgi_await *aw, PyObject **result)
 	    (size_t)PyBytes_GET_SIZE(aw->message) };
 
 	while (a->req != NULL && aw->at < body.len) {
-		if (http_is_full(a))
+		if (asgi_req_is_full(a))
 			return STEP_WAIT;
 		http_put(aw, body);
 	}
-	if (aw->more && http_is_full(a))
+	if (aw->more && asgi_req_is_full(a))
 		return STEP_WAIT;
 	if (a->burst >= HTTP_BURST) {
 		a->burst = 0;
 		return STEP_YIELD;
 	}
-	return http_done(result);
+	return asgi_done(result);
 }
 
-static enum asgi_step
-http_unknown(PyObject *type)
+/* A body event, from the first step to the last. */
+enum asgi_step
+asgi_http_body(struct asgi_await *aw, PyObject **result)
 {
-	if (type != NULL)
-		PyErr_Format(PyExc_ValueError, "unknown event %R", type);
-	else if (PyErr_Occurred() == NULL)
-		PyErr_SetObject(PyExc_KeyError, py_str.type);
-	return STEP_FAILED;
-}
+	int res;
 
-static bool
-http_is_type(PyObject *type, PyObject *name)
-{
-	return type == name || (type != NULL && PyUnicode_Check(type) &&
-	    PyUnicode_Compare(type, name) == 0);
+	if (!aw->begun) {
+		if ((res = http_body_take(aw)) == -1)
+			return STEP_FAILED;
+		if (res == 1)
+			return asgi_done(result);
+	}
+	return http_body_go(aw, result);
 }
 
 /* An event that is seen for the first time. */
@@ -427,7 +369,6 @@ http_send_first(struct asgi_await *aw, PyObject **result)
 	struct asgi *a = (struct asgi *)aw->owner;
 	PyObject *type;
 	enum asgi_step step;
-	int res;
 
 	if (!PyDict_Check(aw->message)) {
 		PyErr_Format(PyExc_TypeError, "an event is a dict, not %.100s",
@@ -435,18 +376,15 @@ http_send_first(struct asgi_await *aw, PyObject **result)
 		return STEP_FAILED;
 	}
 	if (a->req == NULL)
-		return http_done(result);
+		return asgi_done(result);
 	a->burst += HTTP_EVENT;
-	type = http_field(aw->message, py_str.type);
-	if (http_is_type(type, py_str.http_body)) {
-		if ((res = http_body_take(aw)) == -1)
-			return STEP_FAILED;
-		return res == 1 ? http_done(result) : http_body_go(aw, result);
-	}
-	if (!http_is_type(type, py_str.http_start))
-		return http_unknown(type);
-	step = http_start(a, aw->message);
-	return step == STEP_DONE ? http_done(result) : step;
+	type = asgi_field(aw->message, py_str.type);
+	if (asgi_is_type(type, py_str.http_body))
+		return asgi_http_body(aw, result);
+	if (!asgi_is_type(type, py_str.http_start))
+		return asgi_unknown(type);
+	step = asgi_http_start(a, aw->message);
+	return step == STEP_DONE ? asgi_done(result) : step;
 }
 
 static enum asgi_step
@@ -456,65 +394,6 @@ http_send_step(struct asgi_await *aw, PyObject **result)
 		return STEP_WAIT;
 	return aw->begun ? http_body_go(aw, result) :
 	    http_send_first(aw, result);
-}
-
-static PyObject *
-http_receive(PyObject *self, PyObject *none UNUSED)
-{
-	struct asgi *a = (struct asgi *)self;
-
-	return asgi_await_new(http_receive_step, &a->receivers, self, NULL);
-}
-
-static PyObject *
-http_send(PyObject *self, PyObject *message)
-{
-	struct asgi *a = (struct asgi *)self;
-
-	return asgi_await_new(http_send_step, &a->senders, self, message);
-}
-
-static PyMethodDef http_methods[] = {
-	{ "receive", http_receive, METH_NOARGS, "The next event." },
-	{ "send", http_send, METH_O, "Send an event." },
-};
-
-PyObject *
-asgi_http_receive(struct asgi *a)
-{
-	return PyCFunction_New(&http_methods[0], (PyObject *)a);
-}
-
-PyObject *
-asgi_http_send(struct asgi *a)
-{
-	return PyCFunction_New(&http_methods[1], (PyObject *)a);
-}
-
-struct asgi *
-asgi_http_new(struct req *req)
-{
-	struct asgi *a = PyObject_New(struct asgi, http.type);
-
-	if (a == NULL)
-		return NULL;
-	memset((char *)a + sizeof(PyObject), 0, sizeof(*a) - sizeof(PyObject));
-	TAILQ_INIT(&a->receivers);
-	TAILQ_INIT(&a->senders);
-	a->req = req;
-	req->app = a;
-	Py_INCREF(a);
-	return a;
-}
-
-static void
-http_dealloc(struct asgi *a)
-{
-	PyTypeObject *type = Py_TYPE(a);
-
-	Py_XDECREF(a->timer);
-	type->tp_free(a);
-	Py_DECREF(type);
 }
 
 /* Why a response is not complete, where its application did not raise. */
@@ -528,101 +407,34 @@ http_log_short(const struct asgi *a)
 	    "before the end of its response" : "without a response");
 }
 
-/* What is set, to the log; who was cancelled knows, and has no news. */
+/* The request is still ours, so its response is not complete. */
 static void
-http_log_raised(const struct asgi *a)
+http_over(struct asgi *a, bool raised)
 {
-	if (PyErr_ExceptionMatches(asgi.cancelled) ||
-	    (a->left && PyErr_ExceptionMatches(PyExc_OSError)))
-		PyErr_Clear();
-	else
-		py_err_log(a->req, "the application");
-}
-
-static void
-http_stop_timer(struct asgi *a)
-{
-	PyObject *res;
-
-	if (a->timer == NULL)
-		return;
-	res = PyObject_CallMethodNoArgs(a->timer, py_str.cancel);
-	Py_XDECREF(res);
-	Py_CLEAR(a->timer);
-	PyErr_Clear();
-}
-
-void
-asgi_http_over(struct asgi *a, bool raised)
-{
-	a->host = NULL;
-	if (raised)
-		http_log_raised(a);
-	http_stop_timer(a);
-	if (a->req == NULL)
-		return;
 	if (!raised)
 		http_log_short(a);
-	http_unhold(a);
+	asgi_http_unhold(a);
 	resp_abort(a->req);
-	http_finish(a);
+	asgi_req_finish(a);
 }
-
-static PyObject *
-http_on_grace(PyObject *self, PyObject *none UNUSED)
-{
-	struct asgi *a = (struct asgi *)self;
-
-	Py_CLEAR(a->timer);
-	if (a->host != NULL)
-		asgi_host_cancel(a->host);
-	Py_RETURN_NONE;
-}
-
-static PyMethodDef http_grace_method = {
-	"grace", http_on_grace, METH_NOARGS, NULL
-};
 
 /* The peer is lost: the application hears of it, and has time to tidy up. */
 static void
-http_start_grace(struct asgi *a)
+http_news(struct asgi *a, unsigned news)
 {
-	PyObject *callback;
-
-	if (a->host == NULL || a->ended || a->timer != NULL)
-		return;
-	callback = PyCFunction_New(&http_grace_method, (PyObject *)a);
-	if (callback != NULL)
-		a->timer = PyObject_CallMethod(asgi.loop, "call_later", "dO",
-		    HTTP_GRACE, callback);
-	Py_XDECREF(callback);
-	if (a->timer == NULL)
-		py_err_log(NULL, "call_later()");
-}
-
-void
-asgi_http_news(struct req *req, unsigned news)
-{
-	struct asgi *a = req->app;
-
-	if (a == NULL)
-		return;
-	Py_INCREF(a);
-	if (news & (NEWS_EOF | NEWS_LEAVE | NEWS_GONE))
-		a->left = true;
 	if (news & NEWS_GONE) {
-		http_start_grace(a);
-		http_release(a);
-	} else {
-		if (news & (NEWS_BODY | NEWS_EOF | NEWS_LEAVE))
-			asgi_wake(&a->receivers);
-		if (news & NEWS_ROOM)
-			asgi_wake(&a->senders);
-	}
-	if ((news & NEWS_CANCEL) && a->host != NULL)
-		asgi_host_cancel(a->host);
-	Py_DECREF(a);
+		asgi_req_start_grace(a);
+		asgi_req_release(a);
+	} else if (news & (NEWS_BODY | NEWS_EOF | NEWS_LEAVE))
+		asgi_wake(&a->receivers);
 }
+
+const struct asgi_kind asgi_http = {
+	.receive = http_receive_step,
+	.send = http_send_step,
+	.over = http_over,
+	.news = http_news
+};
 
 void
 asgi_http_flush_held(void)
@@ -631,23 +443,11 @@ asgi_http_flush_held(void)
 	struct asgi *a;
 
 	while ((a = TAILQ_FIRST(&http.held)) != NULL) {
-		http_unhold(a);
+		asgi_http_unhold(a);
 		res = resp_flush(a->req);
 		(void)res;	/* the carrier will tell */
 	}
 }
-
-static PyType_Slot http_slots[] = {
-	{ Py_tp_dealloc, http_dealloc },
-	{ 0, NULL }
-};
-
-static PyType_Spec http_spec = {
-	.name = "saola.Request",
-	.basicsize = sizeof(struct asgi),
-	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-	.slots = http_slots
-};
 
 /* phrases[status] = phrase, of http.HTTPStatus. */
 static int
@@ -690,10 +490,9 @@ int
 asgi_http_init(void)
 {
 	TAILQ_INIT(&http.held);
-	http.type = (PyTypeObject *)PyType_FromSpec(&http_spec);
 	http.disconnect = Py_BuildValue("{OO}", py_str.type,
 	    py_str.http_disconnect);
-	if (http.type == NULL || http.disconnect == NULL)
+	if (http.disconnect == NULL)
 		return -1;
 	return http_init_phrases();
 }

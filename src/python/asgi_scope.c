@@ -555,6 +555,51 @@ scope_set_usual(PyObject *dict, const struct params *p)
 	return scope_set(dict, py_str.state, PyDict_Copy(asgi.state));
 }
 
+/* Sec-WebSocket-Protocol, split at its commas. */
+static PyObject *
+scope_subprotocols(const struct params *p)
+{
+	struct str all = params_get(p, STR("HTTP_SEC_WEBSOCKET_PROTOCOL"));
+	PyObject *list = PyList_New(0), *name;
+	const char *comma;
+	struct str item;
+	int res = 0;
+
+	while (list != NULL && all.len > 0 && res == 0) {
+		item = all;
+		if ((comma = memchr(all.p, ',', all.len)) != NULL)
+			item.len = (size_t)(comma - all.p);
+		name = py_latin1(str_trim(item));
+		res = name == NULL ? -1 : PyList_Append(list, name);
+		Py_XDECREF(name);
+		item.len += comma != NULL;
+		all.p += item.len;
+		all.len -= item.len;
+	}
+	if (res == -1)
+		Py_CLEAR(list);
+	return list;
+}
+
+/* What is different in the scope of a WebSocket. */
+static int
+scope_set_websocket(PyObject *dict, const struct params *p)
+{
+	PyObject *extensions;
+
+	if (scope_set(dict, py_str.type, PyUnicode_FromString("websocket")) ||
+	    scope_set(dict, py_str.scheme, PyUnicode_FromString(
+	    p->scheme.len == 5 ? "wss" : "ws")) == -1 ||
+	    scope_set(dict, py_str.subprotocols,
+	    scope_subprotocols(p)) == -1 ||
+	    PyDict_DelItem(dict, py_str.method) == -1)
+		return -1;
+	extensions = PyDict_GetItemWithError(dict, py_str.extensions);
+	if (extensions == NULL)
+		return -1;
+	return scope_set(extensions, py_str.ws_response, PyDict_New());
+}
+
 PyObject *
 asgi_scope_new(const struct req *req)
 {
@@ -573,7 +618,8 @@ asgi_scope_new(const struct req *req)
 	    scope_set(dict, py_str.server, scope_peer(&scope.server,
 	    p->server_name, p->server_port)) == -1 ||
 	    scope_set_usual(dict, p) == -1 ||
-	    scope_set_extensions(dict, p) == -1)
+	    scope_set_extensions(dict, p) == -1 ||
+	    (p->websocket && scope_set_websocket(dict, p) == -1))
 		Py_CLEAR(dict);
 	return dict;
 }

@@ -9,6 +9,7 @@
 	STRING(asgi, "asgi")						\
 	STRING(blocking, "_asyncio_future_blocking")			\
 	STRING(body, "body")						\
+	STRING(bytes, "bytes")						\
 	STRING(callbacks, "_callbacks")					\
 	STRING(cancel, "cancel")					\
 	STRING(cancelling, "cancelling")				\
@@ -42,7 +43,6 @@
 	STRING(saola_params, "saola.params")				\
 	STRING(scheme, "scheme")					\
 	STRING(script_name, "SCRIPT_NAME")				\
-	STRING(send, "send")						\
 	STRING(server, "server")					\
 	STRING(server_name, "SERVER_NAME")				\
 	STRING(server_port, "SERVER_PORT")				\
@@ -50,10 +50,17 @@
 	STRING(set_result, "set_result")				\
 	STRING(state, "state")						\
 	STRING(status, "status")					\
+	STRING(subprotocols, "subprotocols")				\
 	STRING(tell, "tell")						\
+	STRING(text, "text")						\
 	STRING(throw_, "throw")						\
 	STRING(type, "type")						\
-	STRING(url_scheme, "wsgi.url_scheme")
+	STRING(url_scheme, "wsgi.url_scheme")				\
+	STRING(ws_body, "websocket.http.response.body")			\
+	STRING(ws_receive, "websocket.receive")				\
+	STRING(ws_response, "websocket.http.response")			\
+	STRING(ws_send, "websocket.send")				\
+	STRING(ws_start, "websocket.http.response.start")
 
 /* Filled once by py_str_init, const from then on. */
 struct py_strings {

@@ -31,8 +31,13 @@ struct req_io {
 	 * (IO_DONE) and keeps what the kernel does not: that many bytes.
 	 */
 	size_t	(*queued)(const struct req *);
-	/* Body bytes were read: there is room for more. */
+	/* Body bytes, or those of input, were read: there is room for more. */
 	void	(*more)(struct req *);
+	/*
+	 * What a WebSocket's peer has sent behind its request: the reader
+	 * drains it. NULL: the protocol has no tunnel.
+	 */
+	struct buf *(*input)(struct req *);
 	/* The response is over, well or not: the request is the carrier's. */
 	void	(*finish)(struct req *);
 };

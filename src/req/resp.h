@@ -62,6 +62,8 @@ void	resp_fini(struct resp *);
  * sent is dropped, with the body bytes buffered behind it.
  */
 int	resp_start(struct req *, struct str status, const char **why) MUSTCHECK;
+/* Start the head of a 101 to a WebSocket, where there is a status line. */
+int	resp_start_upgrade(struct req *, const char **why) MUSTCHECK;
 /*
  * Add a header. 0; 1 if it belongs to the hop and was dropped (R13); -1 with
  * *why when it is not valid. Content-Length with a 204 is dropped in silence.

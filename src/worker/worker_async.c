@@ -260,10 +260,25 @@ async_gone(struct req *req)
 	return ((struct async_conn *)c->owner)->lost;
 }
 
-/* Bodies have arrived whole. */
+/* Bodies have arrived whole: this is about a tunnel. */
 static void
-async_more(struct req *req UNUSED)
+async_more(struct req *req)
 {
+	struct async *s = &async_self;
+	struct conn *c = req->carrier;
+	struct async_conn *ac = c->owner;
+
+	if (!ac->lost && ac->ev != NULL &&
+	    async_watch(s, ac, async_interest(ac)) == -1)
+		async_lose(s, ac);
+}
+
+static struct buf *
+async_input(struct req *req)
+{
+	struct conn *c = req->carrier;
+
+	return req->proto->ends_body ? NULL : &c->in;
 }
 
 static void
@@ -283,6 +298,7 @@ static const struct req_io async_io = {
 	.gone = async_gone,
 	.queued = async_queued,
 	.more = async_more,
+	.input = async_input,
 	.finish = async_finish
 };
 
@@ -335,13 +351,38 @@ async_flush(struct async *s, struct async_conn *ac)
 	}
 }
 
+/* Behind the request of a WebSocket every byte is one of its own. */
+static bool
+async_is_tunnel(const struct conn *c)
+{
+	return c->req->params.websocket && !c->req->proto->ends_body;
+}
+
+/* What a tunnel brings waits for the gateway. -1: the peer is lost. */
+static int
+async_read_tunnel(struct async *s, struct async_conn *ac)
+{
+	struct conn *c = ac->c;
+	ssize_t n;
+
+	n = recv(c->fd, s->conns.scratch, CONN_SPOOL - buf_len(&c->in), 0);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	c->eof = n == 0;
+	if (n == 0)
+		return 0;
+	async_news(s, ac, NEWS_BODY);
+	return buf_add(&c->in, s->conns.scratch, (size_t)n);
+}
+
 /* EOF is a hint, unless the peer can be seen to have closed for good. */
 static void
 async_spool(struct async *s, struct async_conn *ac)
 {
 	struct pollfd p = { .fd = ac->c->fd, .events = 0 };
 
-	if (conn_spool(ac->c) == -1)
+	if ((async_is_tunnel(ac->c) ? async_read_tunnel(s, ac) :
+	    conn_spool(ac->c)) == -1)
 		async_lose(s, ac);
 	else if (ac->c->eof) {
 		if (poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)))
