@@ -24,7 +24,12 @@ EVENT	= $(shell $(PKGCONFIG) --cflags libevent)
 PYINC	= $(subst -I,-isystem ,$(shell $(PKGCONFIG) --cflags python3-embed))
 LIBS	= $(shell $(PKGCONFIG) --libs python3-embed libevent_core inih) -lpthread
 CMOCKA	= $(shell $(PKGCONFIG) --libs cmocka)
-COMPILE	= $(CC) $(OWN) $(WARN) $(WERROR) $(HARDEN) $(CFLAGS) $(SAN)
+FAST	= $(MAKE) -j$$(nproc) --no-print-directory
+
+# V=1 shows the commands.
+Q	:= $(if $(V),,@)
+SAY	= $(if $(V),,@echo "  $(1)	$@")
+COMPILE	= $(Q)$(CC) $(OWN) $(WARN) $(WERROR) $(HARDEN) $(CFLAGS) $(SAN)
 
 SRCS	:= $(wildcard proto/*.c src/*.c src/base/*.c src/conf/*.c src/os/*.c \
 	src/state/*.c src/event/*.c src/req/*.c src/python/*.c \
@@ -32,8 +37,8 @@ SRCS	:= $(wildcard proto/*.c src/*.c src/base/*.c src/conf/*.c src/os/*.c \
 OBJS	:= $(SRCS:%.c=$(B)/%.o)
 # Unit tests see the floors below Python, and what is connections in floor 6.
 UNITOBJS := $(filter-out $(B)/src/main.o $(B)/src/python/% $(B)/src/master/%, \
-	$(filter-out $(B)/src/worker/%,$(OBJS))) $(B)/src/worker/conn.o \
-	$(B)/src/worker/conn_io.o $(B)/src/worker/siblings.o
+	$(filter-out $(B)/src/worker/%,$(OBJS))) $(filter \
+	$(B)/src/worker/conn% $(B)/src/worker/siblings.o,$(OBJS))
 UNITS	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS	:= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	:= $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
@@ -50,14 +55,14 @@ NEED_BENCH := $(NEED_RUN) uwsgi-core uwsgi-plugin-python3 gunicorn python3-djang
 .DEFAULT_GOAL := all
 
 all: need-build ## build ./saola
-	@$(MAKE) --no-print-directory saola
+	@$(FAST) saola
 
 run: need-run ## serve the demo (or APP=module:callable DIR=path) through nginx
-	@$(MAKE) --no-print-directory saola
+	@$(FAST) saola
 	@APP="$(APP)" DIR="$(DIR)" deploy/run.sh
 
 test: need-test ## everything that must pass, in under 15 minutes
-	@$(MAKE) --no-print-directory WERROR=-Werror saola
+	@$(FAST) WERROR=-Werror saola $(UNITS) $(FUZZERS:%=$(B)/fuzz/%)
 	@$(MAKE) --no-print-directory WERROR=-Werror lint unit fuzz-short asyncio-short e2e
 
 unit: $(UNITS) ## C unit tests (cmocka)
@@ -78,7 +83,7 @@ asyncio-short: $(SELECTOR)
 
 # Sanitizers: the unit tests, and the binary under the end-to-end suite.
 asan: need-test ## unit and end-to-end tests under ASan and UBSan
-	@$(MAKE) --no-print-directory B=build/asan CFLAGS="-O1 -g" HARDEN=-fPIE \
+	@$(FAST) B=build/asan CFLAGS="-O1 -g" HARDEN=-fPIE \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
 	    BIN=build/asan/saola unit build/asan/saola
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc SAOLA=$(CURDIR)/build/asan/saola \
@@ -133,39 +138,47 @@ need-%:
 
 BIN	?= saola
 $(BIN): $(OBJS)
-	$(CC) $(CFLAGS) $(SAN) $(LINKS) -o $@ $(OBJS) $(LIBS)
+	$(call SAY,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LINKS) -o $@ $(OBJS) $(LIBS)
 
 $(B)/src/python/%.o: src/python/%.c
 	@mkdir -p $(@D)
+	$(call SAY,CC)
 	$(COMPILE) $(PYINC) -c -o $@ $<
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
+	$(call SAY,CC)
 	$(COMPILE) $(EVENT) -c -o $@ $<
 
 $(B)/unit/%: tests/unit/%.c $(UNITOBJS)
 	@mkdir -p $(@D)
+	$(call SAY,CC)
 	$(COMPILE) $(WRAP_$*) -o $@ $< $(UNITOBJS) $(CMOCKA) $(LIBS)
 
 # A fuzzer names what it needs on its second line: /* needs: a.c b.c */
 $(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard proto/*.[ch] src/base/*.[ch] src/req/*.[ch] src/conf/*.[ch])
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP,$(OWN)) -g -O1 -fsanitize=fuzzer,address,undefined \
+	$(call SAY,FUZZ)
+	$(Q)clang $(filter-out -MMD -MP,$(OWN)) -g -O1 -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined -o $@ $< \
 	    $$(sed -n 's,.*needs: \(.*\) \*/,\1,p' $<)
 
 $(B)/fuzz/diff_%: tests/fuzz/diff_%.c $(filter $(B)/proto/%,$(OBJS))
 	@mkdir -p $(@D)
+	$(call SAY,CC)
 	$(COMPILE) -o $@ $< $(filter %.o,$^) -lfcgi
 
 $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
+	$(call SAY,CC)
 	$(COMPILE) -o $@ $< $(if $(filter fcgx,$*),-lfcgi)
 
 $(SELECTOR): tests/asyncio/module.c $(wildcard src/python/selector.[ch] \
 	src/python/wakeup.[ch] \
 	src/event/*.[ch] src/base/*.[ch])
 	@mkdir -p $(@D)
+	$(call SAY,CC)
 	$(COMPILE) $(PYINC) $(EVENT) -fPIC -shared -o $@ $(filter %.c,$^) \
 	    $(shell pkg-config --libs libevent_core)
 

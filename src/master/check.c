@@ -41,8 +41,8 @@ check_binds(const struct conf *conf, const struct conf_app *app,
 static int
 check_load(const struct conf_app *app, int argc, char **argv)
 {
-	struct template t = { .app = app, .channel = -1, .argc = argc,
-	    .argv = argv };
+	struct template t = { .app = app, .channel = -1,
+	    .setup = { app, argc, argv } };
 	sigset_t was;
 	int status = 0;
 	pid_t pid;

@@ -154,7 +154,7 @@ child_be_template(struct gen *g)
 		.app = g->conf, .listeners = ls, .nlisteners = g->nsocks,
 		.board = m->board, .generation = g->number,
 		.channel = g->far, .detach = m->daemon,
-		.argc = m->argc, .argv = m->argv
+		.setup = { g->conf, m->argc, m->argv }
 	});
 }
 

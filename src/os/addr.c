@@ -54,6 +54,18 @@ addr_parse_fd(const char *text, struct addr *a, struct err *err)
 	return 0;
 }
 
+/*
+ * Names that mean an address: every host has them, also where no resolver is
+ * configured (a container without /etc/hosts; RFC 6761 section 6.3).
+ */
+static const char *
+addr_alias(const char *host)
+{
+	if (*host == '\0' || strcmp(host, "*") == 0)
+		return "0.0.0.0";
+	return strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+}
+
 /* Numeric addresses never ask the resolver. */
 static int
 addr_resolve(const char *text, const char *host, const char *port,
@@ -68,8 +80,7 @@ addr_resolve(const char *text, const char *host, const char *port,
 
 	if (str_parse_int(port, 0, 65535, &n) == -1)
 		return err_set(err, "%s: \"%s\" is not a port", text, port);
-	rc = getaddrinfo(*host == '\0' || strcmp(host, "*") == 0 ? "0.0.0.0" :
-	    host, port, &hints, &found);
+	rc = getaddrinfo(addr_alias(host), port, &hints, &found);
 	if (rc != 0)
 		return err_set(err, "%s: host \"%s\": %s", text, host,
 		    gai_strerror(rc));

@@ -33,7 +33,8 @@ struct py_worker {
 
 /*
  * Start the interpreter: Debian's, or the venv's, which is checked against it.
- * Once per process, in the template, after privileges were dropped.
+ * Once, after privileges were dropped: in the template with preload, else in
+ * each worker.
  */
 int	py_boot(const struct py_setup *, struct err *) MUSTCHECK;
 
@@ -47,7 +48,10 @@ int	py_load(const struct conf_app *, struct err *) MUSTCHECK;
 /* gc.collect and gc.freeze: called before workers are forked. */
 void	py_freeze(void);
 
-/* Around fork, in this order; the GIL is held from prepare to parent/child. */
+/*
+ * Around fork, in this order; the GIL is held from prepare to parent/child.
+ * They and py_shutdown do nothing where Python has not started.
+ */
 void	py_fork_prepare(void);
 void	py_fork_parent(void);
 void	py_fork_child(void);

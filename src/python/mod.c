@@ -8,6 +8,8 @@
 #include "python/wsgi.h"
 #include "req/req.h"
 
+static PyObject *mod_saola;
+
 PyDoc_STRVAR(mod_doc,
 "What the server tells its application.\n"
 "\n"
@@ -80,13 +82,16 @@ mod_set_number(PyObject *mod, const char *name, long value)
 }
 
 int
+mod_import(void)
+{
+	mod_saola = PyImport_ImportModule("saola");
+	return mod_saola == NULL ? -1 : 0;
+}
+
+int
 mod_set_worker(const struct py_worker *w)
 {
-	PyObject *mod = PyImport_ImportModule("saola");
-	int res = -1;
-
-	if (mod != NULL && mod_set_number(mod, "worker_id", w->id) == 0)
-		res = mod_set_number(mod, "generation", (long)w->generation);
-	Py_XDECREF(mod);
-	return res;
+	if (mod_set_number(mod_saola, "worker_id", w->id) == -1)
+		return -1;
+	return mod_set_number(mod_saola, "generation", (long)w->generation);
 }

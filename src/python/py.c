@@ -212,7 +212,7 @@ py_boot(const struct py_setup *setup, struct err *err)
 		return err_set(err, "out of memory");
 	if (py_start(setup, err) == -1)
 		return -1;
-	if (py_str_init() == -1 || wsgi_init() == -1 ||
+	if (py_str_init() == -1 || wsgi_init() == -1 || mod_import() == -1 ||
 	    py_set_path(&app->s.pythonpath) == -1 ||
 	    py_capture_output(app) == -1)
 		res = py_err_trace(err, 3);
@@ -262,6 +262,8 @@ py_flush(const char *name)
 void
 py_fork_prepare(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	py_enter();
 	py_flush("stdout");
 	py_flush("stderr");
@@ -271,6 +273,8 @@ py_fork_prepare(void)
 void
 py_fork_parent(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	PyOS_AfterFork_Parent();
 	py_leave();
 }
@@ -278,6 +282,8 @@ py_fork_parent(void)
 void
 py_fork_child(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	PyOS_AfterFork_Child();
 	py_leave();
 }
@@ -311,6 +317,8 @@ py_join_threads(void)
 void
 py_shutdown(void)
 {
+	if (!Py_IsInitialized())
+		return;
 	py_enter();
 	py_join_threads();
 	py_call("atexit", "_run_exitfuncs");

@@ -1,40 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* The access log: format, line, and where it goes. */
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-
-#include <errno.h>
-#include <fcntl.h>
+/* The lines of the access log. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "os/logfile.h"
 #include "req/access.h"
 #include "req/req.h"
 
-#define ACCESS_LINE	4096	/* PIPE_BUF: a pipe takes it whole or not */
-#define ACCESS_SYSLOG	"syslog:"
-#define ACCESS_DEVLOG	"/dev/log"
-
 /* A line being made; what does not fit is left out, and full says so. */
 struct access_line {
+	char	*s;
 	size_t	 len;
 	bool	 full;
-	char	 s[ACCESS_LINE];
 };
 
 /* What atoms are made of. */
 struct access_ctx {
-	struct access_log	*log;
+	struct access_format	*format;
 	const struct req	*req;
 	int64_t			 ns;	/* duration */
 	struct str		 arg;	/* {name} of this atom, or literal */
@@ -50,18 +36,7 @@ struct access_atom {
 struct access_format {
 	struct access_atom *v;
 	size_t		 n;
-};
-
-enum access_kind { ACCESS_FILE, ACCESS_SOCKET, ACCESS_SYSLOGD };
-
-struct access_log {
-	struct access_format *format;
-	enum access_kind kind;
-	int		 fd;
-	char		*path;		/* ACCESS_FILE by name, else NULL */
-	int		 facility;
-	uint64_t	 dropped;
-	uint32_t	 opened;	/* wall clock, makes ids unique */
+	uint32_t	 made;		/* wall clock, makes ids unique */
 	uint32_t	 lines;
 	time_t		 second;	/* that date is of */
 	char		 date[40];
@@ -70,7 +45,7 @@ struct access_log {
 static void
 access_add(struct access_line *l, const char *p, size_t n)
 {
-	size_t room = sizeof(l->s) - 1 - l->len;	/* 1: the line end */
+	size_t room = ACCESS_LINE - 1 - l->len;	/* 1: the line end */
 
 	if (n > room) {
 		l->full = true;
@@ -175,13 +150,13 @@ access_put_date(struct access_line *l, const struct access_ctx *c)
 	time_t now = time(NULL);
 	struct tm tm;
 
-	if (now != c->log->second) {
-		c->log->second = now;
+	if (now != c->format->second) {
+		c->format->second = now;
 		localtime_r(&now, &tm);
-		strftime(c->log->date, sizeof(c->log->date),
+		strftime(c->format->date, sizeof(c->format->date),
 		    "[%d/%b/%Y:%H:%M:%S %z]", &tm);
 	}
-	access_add(l, c->log->date, strlen(c->log->date));
+	access_add(l, c->format->date, strlen(c->format->date));
 }
 
 static void
@@ -307,8 +282,8 @@ access_put_received(struct access_line *l, const struct access_ctx *c)
 static void
 access_put_id(struct access_line *l, const struct access_ctx *c)
 {
-	access_add_format(l, "%x-%x-%x", (unsigned)c->log->opened,
-	    (unsigned)getpid(), (unsigned)c->log->lines);
+	access_add_format(l, "%x-%x-%x", (unsigned)c->format->made,
+	    (unsigned)getpid(), (unsigned)c->format->lines);
 }
 
 /* A parameter by name, whatever its case; of a repeated one the first. */
@@ -485,6 +460,7 @@ access_compile(const char *format, struct err *err)
 {
 	struct access_format *f = xcalloc(1, sizeof(*f));
 
+	f->made = (uint32_t)time(NULL);
 	while (*format != '\0') {
 		format = access_compile_piece(f, format, err);
 		if (format == NULL) {
@@ -517,165 +493,17 @@ access_check(const char *format, struct err *err)
 	return 0;
 }
 
-/* Datagrams, and never a wait for a daemon that does not read. */
-static int
-access_connect_syslog(void)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX,
-		.sun_path = ACCESS_DEVLOG };
-	int fd;
-
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd != -1 && connect(fd, (struct sockaddr *)&un,
-	    sizeof(un)) == -1) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-static int
-access_open_syslog(struct access_log *log, const char *facility,
-    struct err *err)
-{
-	if ((log->facility = log_facility(facility)) == -1)
-		return err_setc(err, 2, "access_logfile: syslog has no "
-		    "facility %s", facility);
-	log->kind = ACCESS_SYSLOGD;
-	log->fd = access_connect_syslog();
-	return 0;
-}
-
-/*
- * A pipe or terminal we inherited blocks, and its flags are shared with others:
- * a description of our own does not.
- */
-static int
-access_open_stdout(struct access_log *log)
-{
-	struct stat st;
-	int fd = -1;
-
-	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISSOCK(st.st_mode))
-		log->kind = ACCESS_SOCKET;
-	else
-		fd = open("/proc/self/fd/1",
-		    O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	log->fd = fd != -1 ? fd : STDOUT_FILENO;
-	return 0;
-}
-
-static int
-access_open_file(struct access_log *log, const char *path, struct err *err)
-{
-	if ((log->fd = logfile_open(path, (uid_t)-1, (gid_t)-1, err)) == -1)
-		return -1;
-	log->path = xstrdup(path);
-	return 0;
-}
-
-static int
-access_open_any(struct access_log *log, const char *where, struct err *err)
-{
-	if (strncmp(where, ACCESS_SYSLOG, strlen(ACCESS_SYSLOG)) == 0)
-		return access_open_syslog(log, where + strlen(ACCESS_SYSLOG),
-		    err);
-	if (strcmp(where, "-") == 0)
-		return access_open_stdout(log);
-	return access_open_file(log, where, err);
-}
-
-struct access_log *
-access_open(const char *where, struct access_format *format, struct err *err)
-{
-	struct access_log *log = xcalloc(1, sizeof(*log));
-
-	log->opened = (uint32_t)time(NULL);
-	if (access_open_any(log, where, err) == -1) {
-		free(log);
-		return NULL;
-	}
-	log->format = format;
-	return log;
-}
-
-void
-access_reopen(struct access_log *log)
-{
-	struct err err;
-	int fd;
-
-	if (log->path == NULL)
-		return;
-	fd = logfile_open(log->path, (uid_t)-1, (gid_t)-1, &err);
-	if (fd == -1) {
-		log_warnx("%s; lines go on into the old file", err.text);
-		return;
-	}
-	close(log->fd);
-	log->fd = fd;
-}
-
-void
-access_close(struct access_log *log)
-{
-	if (log->fd > STDERR_FILENO)
-		close(log->fd);
-	access_free(log->format);
-	free(log->path);
-	free(log);
-}
-
-/* The daemon may have been started anew: one more try over a new socket. */
-static ssize_t
-access_send_syslog(struct access_log *log, const struct access_line *l)
-{
-	char head[64];
-	struct iovec v[2] = { { head, 0 }, { NULL, l->len - 1 } };
-	struct msghdr msg = { .msg_iov = v, .msg_iovlen = 2 };
-	const char *text = l->s;
-	ssize_t n = -1;
-
-	memcpy(&v[1].iov_base, &text, sizeof(text));
-	v[0].iov_len = (size_t)snprintf(head, sizeof(head), "<%d>saola[%d]: ",
-	    log->facility | LOG_INFO, (int)getpid());
-	if (log->fd != -1)
-		n = sendmsg(log->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n != -1 || errno == EAGAIN)
-		return n;
-	if (log->fd != -1)
-		close(log->fd);
-	if ((log->fd = access_connect_syslog()) == -1)
-		return -1;
-	return sendmsg(log->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-static ssize_t
-access_send(struct access_log *log, const struct access_line *l)
-{
-	switch (log->kind) {
-	case ACCESS_SYSLOGD:
-		return access_send_syslog(log, l);
-	case ACCESS_SOCKET:
-		return send(log->fd, l->s, l->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	default:
-		return write(log->fd, l->s, l->len);
-	}
-}
-
-void
-access_write(struct access_log *log, const struct req *req, int64_t end_ns)
+size_t
+access_line(struct access_format *f, const struct req *req, int64_t end_ns,
+    char out[ACCESS_LINE])
 {
 	struct access_ctx c = {
-		.log = log, .req = req, .ns = end_ns - req->accepted_ns
+		.format = f, .req = req, .ns = end_ns - req->accepted_ns
 	};
-	const struct access_format *f = log->format;
-	struct access_line l;
+	struct access_line l = { .s = out };
 	size_t i;
 
-	l.len = 0;
-	l.full = false;
-	log->lines++;
+	f->lines++;
 	for (i = 0; i < f->n && !l.full; i++) {
 		if (f->v[i].arg != NULL)
 			c.arg = (struct str){ f->v[i].arg,
@@ -683,14 +511,7 @@ access_write(struct access_log *log, const struct req *req, int64_t end_ns)
 		f->v[i].put(&l, &c);
 	}
 	if (l.full)
-		memcpy(l.s + l.len - 3, "...", 3);
-	l.s[l.len++] = '\n';
-	if (access_send(log, &l) == -1)
-		log->dropped++;
-}
-
-uint64_t
-access_dropped(const struct access_log *log)
-{
-	return log->dropped;
+		memcpy(out + l.len - 3, "...", 3);
+	out[l.len++] = '\n';
+	return l.len;
 }

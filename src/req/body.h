@@ -25,7 +25,7 @@ struct body {
 	int		 fd;		/* the rest, or -1 */
 	uint64_t	 len;		/* bytes arrived */
 	uint64_t	 in_mem;	/* of them in mem: the first ones */
-	uint64_t	 at;		/* reading position of the application */
+	uint64_t	 at;		/* reading position of the app */
 	bool		 whole;		/* the end has arrived */
 };
 

@@ -36,11 +36,11 @@ struct resp {
 	struct buf	 out;
 	size_t		 head_end;	/* 0 while headers may be added */
 	uint16_t	 status;	/* 0: not started */
-	struct str	 reason;	/* "200 OK", kept in the request's arena */
+	struct str	 reason;	/* "200 OK", in the request's arena */
 	int64_t		 declared;	/* Content-Length, -1: none */
 	uint64_t	 body;		/* body bytes accepted so far */
 	uint64_t	 wire;		/* body bytes handed to the kernel */
-	bool		 head_out;	/* the head has left, or is in a write */
+	bool		 head_out;	/* the head has left, or is leaving */
 	bool		 bodyless;	/* HEAD, 204, 304 */
 	bool		 sse;		/* text/event-stream, R16 */
 	bool		 accel;		/* X-Accel-Buffering set by app */

@@ -7,120 +7,16 @@
 #include <errno.h>
 #include <fastcgi.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "req/access.h"
+#include "req/access_log.h"
 #include "worker/conn.h"
 
 #define CONN_ROUNDS	16	/* full reads before others have their turn */
 #define CONN_OUT_STOP	4096	/* answers a peer must read before it is read */
-#define CONN_SILENCE_MS	5000	/* of a peer that is drained */
-#define CONN_LAST_MS	1000	/* of an idle connection while we leave */
-
-void
-conns_init(struct conns *cs, const struct conn_conf *conf)
-{
-	int i;
-
-	memset(cs, 0, offsetof(struct conns, scratch));
-	cs->conf = conf;
-	for (i = 0; i < QUEUES; i++)
-		TAILQ_INIT(&cs->queues[i]);
-	TAILQ_INIT(&cs->pool);
-}
-
-void
-conns_fini(struct conns *cs)
-{
-	struct conn *c;
-
-	while ((c = TAILQ_FIRST(&cs->pool)) != NULL) {
-		TAILQ_REMOVE(&cs->pool, c, entry);
-		free(c);
-	}
-	while (cs->nreqs > 0) {
-		req_fini(cs->reqs[--cs->nreqs]);
-		free(cs->reqs[cs->nreqs]);
-	}
-}
-
-static struct req *
-conns_get_req(struct conns *cs)
-{
-	struct req *req;
-
-	if (cs->nreqs > 0)
-		return cs->reqs[--cs->nreqs];
-	if ((req = malloc(sizeof(*req))) != NULL)
-		req_init(req, &cs->conf->req);
-	return req;
-}
-
-static void
-conns_put_req(struct conns *cs, struct req *req)
-{
-	if (cs->nreqs == CONN_POOL) {
-		req_fini(req);
-		free(req);
-		return;
-	}
-	req_reset(req);
-	cs->reqs[cs->nreqs++] = req;
-}
-
-static int64_t
-conns_now_ms(const struct conns *cs)
-{
-	return cs->now_ns / 1000000;
-}
-
-int
-conns_timeout(const struct conns *cs)
-{
-	int64_t first = INT64_MAX, left;
-	const struct conn *c;
-	int i;
-
-	for (i = 0; i < QUEUES; i++) {
-		c = TAILQ_FIRST(&cs->queues[i]);
-		if (c != NULL && c->deadline_ms < first)
-			first = c->deadline_ms;
-	}
-	if (first == INT64_MAX)
-		return -1;
-	/* One more, since now_ms was rounded down. */
-	left = first - conns_now_ms(cs) + 1;
-	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
-}
-
-struct conn *
-conns_expired(struct conns *cs)
-{
-	struct conn *c;
-	int i;
-
-	for (i = 0; i < QUEUES; i++) {
-		c = TAILQ_FIRST(&cs->queues[i]);
-		if (c != NULL && c->deadline_ms <= conns_now_ms(cs))
-			return c;
-	}
-	return NULL;
-}
-
-struct conn *
-conns_any(const struct conns *cs)
-{
-	struct conn *c = NULL;
-	int i;
-
-	for (i = 0; i < QUEUES && c == NULL; i++)
-		c = TAILQ_FIRST(&cs->queues[i]);
-	return c;
-}
 
 void
 conn_from_init(struct conn_from *from, const struct listener *l)
@@ -156,23 +52,11 @@ conn_is_trusted(const struct conns *cs, const struct sockaddr *sa)
 	return false;
 }
 
-static struct conn *
-conn_get(struct conns *cs)
-{
-	struct conn *c = TAILQ_FIRST(&cs->pool);
-
-	if (c == NULL)
-		return malloc(sizeof(*c));
-	TAILQ_REMOVE(&cs->pool, c, entry);
-	cs->npool--;
-	return c;
-}
-
 struct conn *
 conn_new(struct conns *cs, int fd, const struct conn_from *from,
     const struct sockaddr *sa)
 {
-	struct conn *c = conn_get(cs);
+	struct conn *c = conns_get(cs);
 
 	if (c == NULL) {
 		log_errorx("no memory for a connection");
@@ -201,29 +85,20 @@ conn_drop_req(struct conn *c)
 }
 
 void
-conn_unqueue(struct conn *c)
-{
-	if (c->queued)
-		TAILQ_REMOVE(&c->conns->queues[c->queue], c, entry);
-	c->queued = false;
-}
-
-void
 conn_free(struct conn *c)
 {
-	struct conns *cs = c->conns;
-
-	conn_unqueue(c);
 	conn_drop_req(c);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	close(c->fd);
-	if (cs->npool == CONN_POOL) {
-		free(c);
-		return;
-	}
-	TAILQ_INSERT_HEAD(&cs->pool, c, entry);
-	cs->npool++;
+	conns_put(c->conns, c);
+}
+
+bool
+conn_is_silent(const struct conn *c)
+{
+	return c->state == CONN_IDLE ||
+	    (c->state == CONN_NEW && c->dec.ops == NULL);
 }
 
 /* The one place that moves a state. */
@@ -232,83 +107,6 @@ conn_set(struct conn *c, enum conn_state state)
 {
 	c->state = state;
 	c->fresh = true;
-}
-
-/* Whether the deadline counts from the last byte, not from the first. */
-static bool
-conn_is_progress(const struct conn *c)
-{
-	return c->state == CONN_BODY || c->state == CONN_DRAIN ||
-	    (c->state == CONN_NEW &&
-	    c->drain_until_ms > conns_now_ms(c->conns));
-}
-
-/* Nothing of a request has come. */
-static bool
-conn_is_silent(const struct conn *c)
-{
-	return c->state == CONN_IDLE ||
-	    (c->state == CONN_NEW && c->dec.ops == NULL);
-}
-
-static enum conn_queue
-conn_timeout(const struct conn *c, int64_t *ms)
-{
-	const struct conn_conf *conf = c->conns->conf;
-
-	if (c->conns->last && conn_is_silent(c)) {
-		*ms = CONN_LAST_MS;
-		return QUEUE_IDLE;
-	}
-	switch (c->state) {
-	case CONN_IDLE:
-		*ms = conf->keep_ms;
-		return QUEUE_IDLE;
-	case CONN_DRAIN:
-		*ms = CONN_SILENCE_MS;
-		return QUEUE_DRAIN;
-	default:
-		*ms = conf->client_ms > 0 ? conf->client_ms : INT64_MAX;
-		return QUEUE_CLIENT;
-	}
-}
-
-/*
- * Wait in the queue of the state. A queue has one timeout, so that whoever
- * comes last has the latest deadline.
- */
-static enum conn_want
-conn_wait(struct conn *c)
-{
-	struct conns *cs = c->conns;
-	int64_t ms;
-
-	if (c->queued) {
-		if (!c->fresh && !conn_is_progress(c))
-			return CONN_WAIT;
-		TAILQ_REMOVE(&cs->queues[c->queue], c, entry);
-	}
-	c->queue = conn_timeout(c, &ms);
-	c->deadline_ms = ms == INT64_MAX ? ms : conns_now_ms(cs) + ms;
-	TAILQ_INSERT_TAIL(&cs->queues[c->queue], c, entry);
-	c->queued = true;
-	c->fresh = false;
-	return CONN_WAIT;
-}
-
-void
-conns_drain(struct conns *cs)
-{
-	struct conn *c, *next;
-
-	cs->last = true;
-	TAILQ_FOREACH(c, &cs->queues[QUEUE_IDLE], entry)
-		c->deadline_ms = conns_now_ms(cs) + CONN_LAST_MS;
-	TAILQ_FOREACH_SAFE(c, &cs->queues[QUEUE_CLIENT], entry, next)
-		if (conn_is_silent(c)) {
-			c->fresh = true;
-			conn_wait(c);
-		}
 }
 
 /* What the peer still sends means nothing any more, but must be read (R6). */
@@ -378,7 +176,7 @@ conn_refuse(struct conn *c, int status, const char *why, bool keep)
 	req->refused = true;
 	resp_error(req, status, FCGI_REQUEST_COMPLETE);
 	if (access != NULL && req->params.known[PARAM_REQUEST_METHOD].p != NULL)
-		access_write(access, req, c->conns->now_ns);
+		access_log_write(access, req, c->conns->now_ns);
 	return conn_leave_req(c, keep);
 }
 
@@ -832,7 +630,7 @@ conn_park(struct conn *c)
 		conn_set(c, CONN_NEW);
 	else if (c->state == CONN_NEW && c->dec.ops == &fcgi_ops && !mid)
 		conn_set(c, CONN_IDLE);
-	return conn_wait(c);
+	return conns_wait(c);
 }
 
 enum conn_want
@@ -869,7 +667,7 @@ conn_close(struct conn *c)
 	conn_drain(c);
 	if (conn_flush(c) == -1)
 		return CONN_OVER;
-	return conn_wait(c);
+	return conns_wait(c);
 }
 
 enum conn_want
@@ -914,5 +712,5 @@ conn_expire(struct conn *c)
 	if (c->state != CONN_BODY)
 		return CONN_OVER;
 	conn_refuse(c, 408, "client_timeout", false);
-	return conn_flush(c) == -1 ? CONN_OVER : conn_wait(c);
+	return conn_flush(c) == -1 ? CONN_OVER : conns_wait(c);
 }

@@ -2,21 +2,13 @@
 /*
  * A connection: descriptor, codec and the request that comes over it. The only
  * place that drives the request codecs. Descriptors are non-blocking; waiting
- * is the caller's business:
- *
- *	conn_new ──▶ conn_feed ──▶ CONN_RUN: run c->req ──▶ conn_finish ─┐
- *	     ▲           │ ▲                                    │        │
- *	     │           │ └── CONN_WAIT: poll, then feed ◀─────┤◀───────┘
- *	     └─ conn_free ◀──── CONN_OVER ◀─────────────────────┘
- *
- * All connections of a thread share one buffer that is read into: a request
- * that is small costs one system call, and one that waits keeps only what is
- * not decoded.
+ * is the caller's business: after conn_new it calls conn_feed, and again
+ * whenever the connection is ready, and does what the answer says. Between
+ * CONN_RUN and conn_finish the connection is left alone.
  */
 #ifndef WORKER_CONN_H
 #define WORKER_CONN_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,10 +16,9 @@
 #include "os/listener.h"
 #include "proto/proto.h"
 #include "req/req.h"
+#include "worker/conns.h"
 
-#define CONN_SCRATCH	65536	/* shared buffer of a thread */
 #define CONN_SPOOL	65536	/* input kept while a response is written */
-#define CONN_POOL	32	/* requests and connections kept for reuse */
 
 enum conn_state {
 	CONN_NEW,		/* no byte of a request, or less than it takes
@@ -36,24 +27,10 @@ enum conn_state {
 	CONN_BODY,		/* the body is arriving */
 	CONN_WHOLE,		/* a whole request is ready, or runs */
 	CONN_IDLE,		/* kept, between requests */
-	CONN_DRAIN		/* answered; what the peer still sends is read */
+	CONN_DRAIN		/* answered; what still comes is read */
 };
 
-enum conn_want {
-	CONN_WAIT,		/* poll it, for conn_poll_out or for reading */
-	CONN_RUN,		/* c->req is whole: serve it */
-	CONN_OVER		/* finished with: conn_free it */
-};
-
-/* Waiting connections, by what they wait for; each list by deadline. */
-enum conn_queue {
-	QUEUE_CLIENT,		/* the rest of a request: client_timeout */
-	QUEUE_IDLE,		/* the next request: keep_alive */
-	QUEUE_DRAIN,		/* the end of what a peer sends */
-	QUEUES
-};
-
-/* Where connections come from, and what follows for their requests. */
+/* Where connections come from. */
 struct conn_from {
 	const struct listener	*listener;
 	char			 name[128];	/* its address */
@@ -62,7 +39,7 @@ struct conn_from {
 struct conn {
 	int			 fd;
 	enum conn_state		 state;
-	bool			 polled;	/* the caller's: in a poll set, */
+	bool			 polled;	/* the caller's: polled, */
 	bool			 polled_out;	/* for writing */
 	bool			 last;		/* close after this request */
 	bool			 queued, fresh;	/* in a queue; state is new */
@@ -82,48 +59,6 @@ struct conn {
 	uint64_t		 drained;
 	TAILQ_ENTRY(conn)	 entry;
 };
-TAILQ_HEAD(conn_list, conn);
-
-/* What the settings say. Times in ms, 0: no limit; but keep_ms 0: not kept. */
-struct conn_conf {
-	const struct proto_ops	*proto;		/* NULL: by the first byte */
-	struct proto_limits	 limits;
-	int64_t			 client_ms, keep_ms, drain_ms;
-	uint64_t		 drain_limit;
-	const struct addr_net	*trusted;	/* trusted_proxies */
-	size_t			 ntrusted;
-	struct req_conf		 req;
-};
-
-/* All connections of a thread. */
-struct conns {
-	const struct conn_conf	*conf;
-	const _Atomic int	*stop;		/* worker.stop, or NULL */
-	int64_t			 now_ns;	/* the caller's: of this turn */
-	bool			 last;		/* draining: no next request */
-	struct conn_list	 queues[QUEUES];
-	struct conn_list	 pool;
-	struct req		*reqs[CONN_POOL];
-	unsigned		 npool, nreqs;
-	char			 scratch[CONN_SCRATCH];
-};
-
-void	conns_init(struct conns *, const struct conn_conf *);
-/* All connections must have been freed. */
-void	conns_fini(struct conns *);
-
-/*
- * From now on every request is its connection's last; a silent one is
- * closed after a second without a byte (a shorter time loses requests that are
- * on their way).
- */
-void	conns_drain(struct conns *);
-/* Milliseconds from now_ns until the next deadline; -1: there is none. */
-int	conns_timeout(const struct conns *);
-/* A connection whose deadline has passed, for conn_expire; NULL: none. */
-struct conn *conns_expired(struct conns *);
-/* Any waiting connection, for conn_free before leaving; NULL: none. */
-struct conn *conns_any(const struct conns *);
 
 void	conn_from_init(struct conn_from *, const struct listener *);
 /*
@@ -134,9 +69,6 @@ struct conn *conn_new(struct conns *, int fd, const struct conn_from *,
 	    const struct sockaddr *sa) MUSTCHECK;
 /* Close and give back; it leaves its queue, and poll sets by being closed. */
 void	conn_free(struct conn *);
-
-/* Out of its queue, while its request runs beside others. */
-void	conn_unqueue(struct conn *);
 
 /* Read and decode what is there. After CONN_RUN: not before conn_finish. */
 enum conn_want conn_feed(struct conn *) MUSTCHECK;
@@ -152,6 +84,8 @@ conn_poll_out(const struct conn *c)
 	return buf_len(&c->out) > 0;
 }
 
+/* Nothing of a request has come. */
+bool	conn_is_silent(const struct conn *);
 /* The other end, for log lines. Returns out. */
 const char *conn_peer(const struct conn *, char *out, size_t size);
 

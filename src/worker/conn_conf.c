@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "req/access.h"
+#include "req/access_log.h"
 #include "worker/conn_conf.h"
 
 #define BODIES_IN_MEMORY	16	/* of the largest size, in a worker */
@@ -36,8 +36,7 @@ conn_conf_str(const char *s)
 static void
 conn_conf_params(struct params_conf *p, const struct app_settings *s)
 {
-	p->count_max = s->params_count < UINT16_MAX ?
-	    (uint16_t)s->params_count : UINT16_MAX - 1;
+	p->count_max = (uint16_t)s->params_count;
 	p->line_max = (size_t)s->limit_request_line;
 	p->fields_max = (size_t)s->limit_request_fields;
 	p->field_size_max = (size_t)s->limit_request_field_size;
@@ -75,7 +74,7 @@ conn_conf_access(struct req_conf *req, const struct app_settings *s,
 		return 0;
 	if ((format = access_compile(s->access_logformat, err)) == NULL)
 		return -1;
-	if ((req->access = access_open(s->access_logfile, format,
+	if ((req->access = access_log_open(s->access_logfile, format,
 	    err)) == NULL) {
 		access_free(format);
 		return -1;

@@ -14,6 +14,8 @@
 #include "worker/conn.h"
 #include "worker/worker.h"
 
+#define CONN_FLAT	4096	/* pieces up to this are copied together */
+
 /*
  * While we cannot write we read, or two sides that only write wait for each
  * other for ever (R7). What comes may be the next request of a kept
@@ -88,13 +90,34 @@ conn_advance(struct iovec **v, int *n, size_t done)
 	}
 }
 
+/*
+ * Copied together, small pieces cost less than a vector costs the kernel.
+ * Returns the length, 0 where they are too large.
+ */
+static size_t
+conn_io_flatten(char flat[CONN_FLAT], const struct iovec *v, int n)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < n && v[i].iov_len <= CONN_FLAT - len; i++) {
+		memcpy(flat + len, v[i].iov_base, v[i].iov_len);
+		len += v[i].iov_len;
+	}
+	return i == n ? len : 0;
+}
+
 ssize_t
 conn_send(int fd, struct iovec *v, int n)
 {
 	struct msghdr msg = { .msg_iov = v, .msg_iovlen = (size_t)n };
+	char flat[CONN_FLAT];
+	size_t len;
 
 	if (n == 1)
 		return send(fd, v->iov_base, v->iov_len, MSG_NOSIGNAL);
+	if ((len = conn_io_flatten(flat, v, n)) > 0)
+		return send(fd, flat, len, MSG_NOSIGNAL);
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
@@ -206,9 +229,10 @@ const struct req_io conn_io_queued = {
  * response where no length was declared, and let the client hang where one was.
  * A record of version 0 is an upstream that speaks nonsense, and all cut the
  * client off: nginx (buffering on and off, kept or not, length declared or
- * not), HAProxy 2.6, lighttpd 1.4, Apache 2.4 (after its 5 s of keep-alive) and,
- * with a declared length, Caddy 2.6; the same over TCP. uwsgi has no records:
- * over TCP the reset cuts as well, on a UNIX socket only a declared length.
+ * not), HAProxy 2.6, lighttpd 1.4, Apache 2.4 (after its keep-alive of 5 s)
+ * and, with a declared length, Caddy 2.6; the same over TCP. uwsgi has no
+ * records: over TCP the reset cuts as well, on a UNIX socket only a declared
+ * length.
  */
 void
 conn_break(struct conn *c)

@@ -11,7 +11,7 @@
 
 #include "state/scoreboard.h"
 
-#define SIBLINGS_MAX	64	/* looked at; more would cost more than it saves */
+#define SIBLINGS_MAX	64	/* looked at: a few are enough */
 
 struct siblings {
 	const struct board	*board;
@@ -24,8 +24,6 @@ struct siblings {
 /* Mark our slot as one of this application's. */
 void	siblings_init(struct siblings *, const struct board *, struct slot *,
 	    const char *app);
-/* Whether there are any. */
-bool	siblings_any(struct siblings *, int64_t now_ms);
 /* Whether one is idle and holds fewer connections than this. */
 bool	siblings_has_better(struct siblings *, int64_t now_ms, uint32_t held);
 

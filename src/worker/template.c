@@ -71,16 +71,19 @@ template_become(const struct conf_app *app, struct err *err)
 	return template_set_env(app, err);
 }
 
+/*
+ * Workers that import the application themselves also start Python themselves:
+ * they would write to nearly every page of an interpreter started here, which
+ * was then one more copy, 2.5 MB of it.
+ */
 static int
 template_boot(const struct template *t, struct err *err)
 {
-	const struct py_setup setup = {
-		.app = t->app, .argc = t->argc, .argv = t->argv
-	};
-
-	if (template_become(t->app, err) == -1 || py_boot(&setup, err) == -1)
+	if (template_become(t->app, err) == -1)
 		return -1;
-	if (t->app->s.preload && py_load(t->app, err) == -1)
+	if (!t->app->s.preload)
+		return 0;
+	if (py_boot(&t->setup, err) == -1 || py_load(t->app, err) == -1)
 		return -1;
 	py_freeze();
 	return 0;
@@ -109,7 +112,7 @@ template_be_worker(const struct template *t, const struct chan_order *order,
 	w.generation = t->generation;
 	w.channel = t->channel;
 	w.detach = t->detach;
-	worker_run(&w, t->app->s.preload);
+	worker_run(&w, t->app->s.preload ? NULL : &t->setup);
 }
 
 static void NORETURN
@@ -224,8 +227,8 @@ template_check(struct template *t)
 
 	title_set("check %s", t->app->name);
 	signals_start(NULL, 0);
-	if (template_boot(t, &err) == -1 ||
-	    (!t->app->s.preload && py_load(t->app, &err) == -1)) {
+	if (template_become(t->app, &err) == -1 ||
+	    py_boot(&t->setup, &err) == -1 || py_load(t->app, &err) == -1) {
 		log_errorx("app %s: %s", t->app->name, err.text);
 		_exit(1);
 	}

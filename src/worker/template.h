@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A template: one per application and generation. It drops privileges, starts
- * Python (and with preload imports the application), forks workers on order,
+ * A template: one per application and generation. It drops privileges, with
+ * preload starts Python and imports the application, forks workers on order,
  * and runs nothing else.
  */
 #ifndef WORKER_TEMPLATE_H
@@ -17,8 +17,7 @@ struct template {
 	unsigned		 generation;
 	int			 channel;	/* to the master, SEQPACKET */
 	bool			 detach;	/* workers leave the terminal */
-	int			 argc;
-	char			**argv;
+	struct py_setup		 setup;
 };
 
 /*

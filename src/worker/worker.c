@@ -37,7 +37,7 @@ worker_slot(const struct worker *w)
 }
 
 static int
-worker_boot(struct worker *w, bool loaded, struct err *err)
+worker_boot(struct worker *w, const struct py_setup *setup, struct err *err)
 {
 	struct py_worker info = {
 		.id = w->id, .generation = w->generation,
@@ -46,7 +46,8 @@ worker_boot(struct worker *w, bool loaded, struct err *err)
 
 	if (watchdog_start(w, err) == -1)
 		return -1;
-	if (!loaded && py_load(w->app, err) == -1)
+	if (setup != NULL &&
+	    (py_boot(setup, err) == -1 || py_load(w->app, err) == -1))
 		return -1;
 	if (py_worker_init(&info, err) == -1)
 		return -1;
@@ -73,7 +74,7 @@ worker_end_boot(struct worker *w)
 }
 
 void
-worker_run(struct worker *w, bool loaded)
+worker_run(struct worker *w, const struct py_setup *setup)
 {
 	struct err err;
 
@@ -82,7 +83,7 @@ worker_run(struct worker *w, bool loaded)
 	w->class = worker_classes[w->app->s.worker_class];
 	if (!chan_say(w->channel, CHAN_FORKED, worker_slot(w), NULL))
 		_exit(0);
-	if (worker_boot(w, loaded, &err) == -1)
+	if (worker_boot(w, setup, &err) == -1)
 		worker_fail(w, &err);
 	if (w->detach)
 		fds_mute();

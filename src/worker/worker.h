@@ -72,10 +72,10 @@ extern const struct worker_class *const worker_classes[];
 extern const struct worker_class worker_sync, worker_async;
 
 /*
- * The whole life of a worker, right after its fork. Does not return. loaded:
- * the template has imported the application.
+ * The whole life of a worker, right after its fork. Does not return. setup:
+ * how to start Python, NULL where the template has imported the application.
  */
-void	worker_run(struct worker *, bool loaded) NORETURN;
+void	worker_run(struct worker *, const struct py_setup *setup) NORETURN;
 
 /*
  * Messages over the channel, worker and template to master. Who speaks is the

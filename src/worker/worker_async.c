@@ -25,7 +25,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "event/pollcore.h"
-#include "req/access.h"
+#include "req/access_log.h"
 #include "worker/conn_conf.h"
 #include "worker/siblings.h"
 #include "worker/worker.h"
@@ -116,12 +116,18 @@ async_set_stall(struct async *s, struct async_conn *ac, bool stalls)
 	TAILQ_INSERT_TAIL(&s->stalled, ac, stall_entry);
 }
 
+static bool
+async_may_accept(struct async *s)
+{
+	return !s->draining && s->rest_ms <= async_now_ms(s) &&
+	    s->held < (uint32_t)s->w->app->s.worker_connections;
+}
+
 /* Listen while there is room, and nobody better. */
 static void
 async_listen(struct async *s)
 {
-	bool on = !s->draining && s->rest_ms <= async_now_ms(s) &&
-	    s->held < (uint32_t)s->w->app->s.worker_connections;
+	bool on = async_may_accept(s);
 	size_t i;
 
 	if (on == s->listening)
@@ -310,7 +316,7 @@ async_want(struct async *s, struct async_conn *ac, enum conn_want want)
 
 	switch (want) {
 	case CONN_RUN:
-		conn_unqueue(c);
+		conns_leave(c);
 		c->req->io = &async_io;
 		ac->fresh = true;
 		async_note(s, ac);
@@ -470,21 +476,13 @@ static int
 async_accept_fd(struct async *s, const struct listener *l,
     union addr_sock *sock, socklen_t *len)
 {
-	struct pollfd p = { .fd = l->fd, .events = POLLIN };
-	bool siblings = siblings_any(&s->siblings, async_now_ms(s));
 	int fd, saved;
 
-	if (poll(&p, 1, 0) != 1) {
-		errno = EAGAIN;
-		return -1;
-	}
-	if (siblings)
-		async_arm_bound(s, ASYNC_BOUND_NS);
+	async_arm_bound(s, ASYNC_BOUND_NS);
 	fd = accept4(l->fd, len != NULL ? &sock->sa : NULL, len,
 	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 	saved = errno;
-	if (siblings)
-		async_arm_bound(s, 0);
+	async_arm_bound(s, 0);
 	errno = saved;
 	return fd;
 }
@@ -541,15 +539,15 @@ static void
 async_on_listener(void *arg, unsigned what UNUSED)
 {
 	struct async *s = &async_self;
-	int left = siblings_any(&s->siblings, async_now_ms(s)) ? 1 :
-	    ASYNC_ACCEPTS;
+	const struct conn_from *from = arg;
+	struct pollfd p = { .fd = from->listener->fd, .events = POLLIN };
+	int i;
 
 	s->conns.now_ns = clock_ns();
-	if (!async_yields(s))
-		while (left-- > 0 &&
-		    s->held < (uint32_t)s->w->app->s.worker_connections &&
-		    async_accept(s, arg))
-			;
+	for (i = 0; i < ASYNC_ACCEPTS; i++)
+		if (!async_may_accept(s) || async_yields(s) ||
+		    (i > 0 && poll(&p, 1, 0) != 1) || !async_accept(s, from))
+			break;
 	async_listen(s);
 	pollcore_rouse(s->core);	/* for the clock */
 }
@@ -576,8 +574,8 @@ async_log(struct async *s, struct req *req)
 	if (req->conf->access == NULL)
 		return;
 	if (atomic_exchange(&s->w->reopen, false))
-		access_reopen(req->conf->access);
-	access_write(req->conf->access, req, clock_ns());
+		access_log_reopen(req->conf->access);
+	access_log_write(req->conf->access, req, clock_ns());
 }
 
 /* The response is over and with the kernel, or the peer is lost. */

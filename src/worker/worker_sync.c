@@ -21,12 +21,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "req/access.h"
+#include "req/access_log.h"
 #include "worker/conn_conf.h"
 #include "worker/siblings.h"
 #include "worker/worker.h"
 
 #define SYNC_EVENTS	64
+#define SYNC_ACCEPTS	8	/* connections taken in one turn */
 #define SYNC_YIELDS	2	/* times a connection is left to a sibling */
 #define SYNC_YIELD_MS	1
 #define SYNC_REST_MS	100	/* without descriptors */
@@ -44,12 +45,12 @@ static struct sync {
 	struct conn_from *from;		/* one for each listener */
 	int		 ep;
 	uint32_t	 held;		/* connections in the poll set */
-	uint32_t	 listening;	/* events the listeners are polled for */
+	uint32_t	 listening;	/* events listeners are polled for */
 	bool		 listed;	/* listeners are in the poll set */
 	bool		 draining;
-	int64_t		 rest_ms;	/* listeners are left alone until then */
+	int64_t		 rest_ms;	/* no listener is looked at before */
 	int		 yields;
-	bool		 stays;		/* the last accepted one was not closed */
+	bool		 stays;		/* the last one accepted is held */
 	timer_t		 timer;		/* interrupts an accept */
 } sync_self;
 
@@ -57,6 +58,12 @@ static int64_t
 sync_now_ms(const struct sync *s)
 {
 	return s->conns.now_ns / 1000000;
+}
+
+static bool
+sync_must_leave(const struct sync *s)
+{
+	return s->w->stop == STOP_FAST;
 }
 
 /* In the poll set data is a connection, or a listener's number made odd. */
@@ -126,7 +133,8 @@ sync_call(struct sync *s, struct req *req)
 {
 	struct worker *w = s->w;
 
-	req->start_ns = clock_ns();
+	/* Now: the clock was read after the last request, or the last wait. */
+	req->start_ns = s->conns.now_ns;
 	slot_begin(w->slot, req->start_ns,
 	    req->params.known[PARAM_REQUEST_METHOD],
 	    req->params.known[PARAM_REQUEST_URI]);
@@ -139,8 +147,8 @@ sync_call(struct sync *s, struct req *req)
 	if (req->conf->access == NULL)
 		return;
 	if (atomic_exchange(&w->reopen, false))
-		access_reopen(req->conf->access);
-	access_write(req->conf->access, req, s->conns.now_ns);
+		access_log_reopen(req->conf->access);
+	access_log_write(req->conf->access, req, s->conns.now_ns);
 }
 
 static void
@@ -255,8 +263,6 @@ sync_accept_bounded(struct sync *s, const struct conn_from *from)
 {
 	struct conn *c;
 
-	if (!siblings_any(&s->siblings, sync_now_ms(s)))
-		return sync_accept(s, from);
 	sync_arm(s, SYNC_BOUND_NS);
 	c = sync_accept(s, from);
 	sync_arm(s, 0);
@@ -280,17 +286,25 @@ sync_yields(struct sync *s)
 	return true;
 }
 
+/*
+ * Several at a turn: each turn serves all that is ready on kept connections,
+ * and a newcomer must not wait for that many requests.
+ */
 static void
 sync_on_listener(struct sync *s, const struct conn_from *from)
 {
-	uint32_t held = s->held;
+	struct pollfd p = { .fd = from->listener->fd, .events = POLLIN };
 	struct conn *c;
+	int i;
 
-	if (s->draining || s->rest_ms > sync_now_ms(s) || sync_yields(s))
-		return;
-	if ((c = sync_accept_bounded(s, from)) != NULL)
+	for (i = 0; i < SYNC_ACCEPTS; i++) {
+		if (s->draining || sync_must_leave(s) ||
+		    s->rest_ms > sync_now_ms(s) || sync_yields(s) ||
+		    (i > 0 && poll(&p, 1, 0) != 1) ||
+		    (c = sync_accept_bounded(s, from)) == NULL)
+			return;
 		sync_serve(s, c, conn_feed(c));
-	s->stays = s->held > held;
+	}
 }
 
 /* Poll the listeners for this, or for nothing. */
@@ -321,12 +335,6 @@ sync_timeout(const struct sync *s)
 	if (!s->draining && rest > 0 && (ms == -1 || rest < ms))
 		ms = (int)rest;
 	return ms;
-}
-
-static bool
-sync_must_leave(const struct sync *s)
-{
-	return s->w->stop == STOP_FAST;
 }
 
 /* One wait on everything in hand, and what came of it. */
@@ -399,7 +407,7 @@ sync_goes_on(struct sync *s)
 
 /* Accept, read, call, write, close: in order. */
 static void
-sync_run(struct worker *w)
+worker_sync_run(struct worker *w)
 {
 	struct sync *s = &sync_self;
 	struct conn *c;
@@ -419,5 +427,5 @@ sync_run(struct worker *w)
 const struct worker_class worker_sync = {
 	.name = "sync",
 	.init = sync_init,
-	.run = sync_run
+	.run = worker_sync_run
 };

@@ -43,12 +43,13 @@ def inherited():
 
 
 def child_signals():
-    """Which signals a subprocess ignores or blocks, but for SIGPIPE."""
+    """Which signals a subprocess ignores or blocks, but for SIGPIPE, and for
+    32 and 33: glibc keeps these, and its posix_spawn (make's) ignores them."""
     out = subprocess.run(["/bin/cat", "/proc/self/status"], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     status = dict(line.split(":", 1) for line in out.splitlines())
-    ignored = int(status["SigIgn"], 16) & ~(1 << (signal.SIGPIPE - 1))
-    return [ignored, int(status["SigBlk"], 16)]
+    ours = ~sum(1 << number - 1 for number in (signal.SIGPIPE, 32, 33))
+    return [int(status["SigIgn"], 16) & ours, int(status["SigBlk"], 16) & ours]
 
 
 def application(environ, start_response):

@@ -28,6 +28,7 @@ nginx(server, ...)      a real nginx in front; nginx.client(route) speaks HTTP.
     http=, fastcgi=, uwsgi= are directives added to those blocks
 shared                  the same as saola, but for the whole file: give it to a
     fixture of scope "module"; its servers are checked after every test
+load                    path of the benchmark's load generator, built
 each                    one shared server: path /NAME/FUNCTION calls that
     function of tests/apps/NAME.py
 
@@ -40,6 +41,7 @@ is a subreaper, so orphans show), no file left.
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -165,6 +167,15 @@ def check_shared(request):
 @pytest.fixture(scope="module")
 def each(shared):
     return shared.saola("each:application", workers=2)
+
+
+@pytest.fixture(scope="session")
+def load(tmp_path_factory):
+    program = tmp_path_factory.mktemp("load") / "load"
+    source = pathlib.Path(__file__).resolve().parents[1] / "bench" / "load.c"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-o", program,
+                    source], check=True)
+    return program
 
 
 @pytest.fixture(params=list(PROTOCOLS))

@@ -4,7 +4,6 @@ answer for a right one.
 """
 
 import json
-import pathlib
 import socket
 import struct
 import subprocess
@@ -12,19 +11,9 @@ import threading
 
 import pytest
 
-SOURCE = pathlib.Path(__file__).resolve().parents[1] / "bench" / "load.c"
-
 BODY = b"Hello, world!\n"
 HEAD = b"Content-Type: text/plain\r\n"
 LENGTH = b"Content-Length: 14\r\n"
-
-
-@pytest.fixture(scope="module")
-def load(tmp_path_factory):
-    program = tmp_path_factory.mktemp("load") / "load"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-o", program,
-                    SOURCE], check=True)
-    return program
 
 
 class Peer:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Many peers at once: half-sent, garbled, leaving at any byte."""
 
+import json
 import random
+import subprocess
 import time
 
 import pytest
@@ -102,3 +104,14 @@ def test_clients_that_leave_at_any_byte(saola, protocol, bind):
     server.wait_for(lambda: len(procs.descriptors(worker)) <= fds)
     assert not server.grep("Traceback|Error", after)
     assert server.workers() == [worker]
+
+
+def test_newcomers_beside_busy_kept_connections(saola, load):
+    """64 kept connections arrive at once and never pause: the last has its
+    first answer when the others have had a few, not dozens."""
+    server = saola("napping:application", workers=1)
+    done = subprocess.run(
+        [load, "-k", "-p", "fcgi", "-c", "64", "-n", "1500",
+         f"unix:{server.address}"], check=True, capture_output=True)
+    times = json.loads(done.stdout)
+    assert times["max_us"] < 12 * times["p50_us"]

@@ -4,6 +4,7 @@
 import os
 import re
 import select
+import shutil
 import socket
 import stat
 import subprocess
@@ -68,7 +69,9 @@ def test_owner_and_group(saola, tmp_path, options, owner):
     path = tmp_path / "s"
     for part in [tmp_path, *tmp_path.parents][:3]:
         part.chmod(part.stat().st_mode | 0o755)
-    saola("hello:application", bind=f"unix:{path}", **options)
+    # The other user may not be able to enter the directory of this clone.
+    shutil.copy(APPS / "hello.py", tmp_path)
+    saola("hello:application", bind=f"unix:{path}", chdir=tmp_path, **options)
     found = path.stat()
     assert (found.st_uid, found.st_gid) == owner
 
@@ -299,9 +302,10 @@ def test_what_waits_on_an_activated_socket_is_for_the_next(
     client = PROTOCOLS["fastcgi"](server.socks[0][0])
     worker, = [p for p in procs.children(server.process.pid)
                if "worker" in procs.title(p)]
-    with client.connect() as runs, client.connect() as waits:
+    with client.connect() as runs:
         runs.send(client.wire("GET", f"/process/gate?{fifo}", {}, b""))
         with open(fifo, "w", encoding="ascii"):
+            waits = client.connect()
             waits.send(client.wire("GET", "/process/pid", {}, b""))
             asleep = turns(worker)
             server.process.terminate()
@@ -314,6 +318,7 @@ def test_what_waits_on_an_activated_socket_is_for_the_next(
         server.start(["x"], args)
         server.wait_log("ready")
         assert b"200 OK" in waits.rest()
+        waits.close()
 
 
 def test_names_map_sockets_to_applications(activated, tmp_path):

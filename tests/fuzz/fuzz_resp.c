@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* needs: proto/proto.c proto/fcgi.c proto/uwsgi.c src/req/resp.c src/req/req.c src/req/body.c src/req/params.c src/req/params_path.c src/req/params_shape.c src/base/str.c src/base/mem.c src/base/buf.c src/base/log.c src/base/err.c */
+/* needs: proto/proto.c proto/fcgi.c proto/uwsgi.c src/req/resp.c src/req/resp_head.c src/req/req.c src/req/body.c src/req/params.c src/req/params_path.c src/req/params_shape.c src/base/str.c src/base/mem.c src/base/buf.c src/base/log.c src/base/err.c */
 /*
  * Any response an application may ask for: lines of the input are its status,
  * headers and chunks. What leaves is framed, has exactly the lines that were

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "req/access.h"
+#include "req/access_log.h"
 #include "req/req.h"
 
 static struct req_conf conf = {
@@ -103,9 +103,9 @@ line(const char *format)
 
 	assert_non_null(f);
 	assert_int_equal(truncate(path, 0), 0);
-	assert_non_null(log = access_open(path, f, &err));
-	access_write(log, &req, 1000000000 + INT64_C(2003500000));
-	access_close(log);
+	assert_non_null(log = access_log_open(path, f, &err));
+	access_log_write(log, &req, 1000000000 + INT64_C(2003500000));
+	access_log_close(log);
 	fd = open(path, O_RDONLY);
 	n = read(fd, text, sizeof(text));
 	close(fd);
@@ -192,17 +192,17 @@ static void
 a_renamed_file_is_opened_again(void **state UNUSED)
 {
 	struct access_format *f = access_compile("%(m)s", &err);
-	struct access_log *log = access_open(path, f, &err);
+	struct access_log *log = access_log_open(path, f, &err);
 	char old[64];
 
 	snprintf(old, sizeof(old), "%s.1", path);
 	assert_int_equal(rename(path, old), 0);
-	access_write(log, &req, 0);
+	access_log_write(log, &req, 0);
 	assert_int_equal(access(path, F_OK), -1);
-	access_reopen(log);
-	access_write(log, &req, 0);
+	access_log_reopen(log);
+	access_log_write(log, &req, 0);
 	assert_int_equal(access(path, F_OK), 0);
-	access_close(log);
+	access_log_close(log);
 	unlink(old);
 }
 
@@ -216,12 +216,12 @@ a_log_that_is_full_costs_the_line(void **state UNUSED)
 	assert_int_equal(pipe(fds), 0);
 	fflush(stdout);
 	dup2(fds[1], 1);
-	log = access_open("-", f, &err);
-	for (i = 0; i < 100000 && access_dropped(log) == 0; i++)
-		access_write(log, &req, 0);
+	log = access_log_open("-", f, &err);
+	for (i = 0; i < 100000 && access_log_dropped(log) == 0; i++)
+		access_log_write(log, &req, 0);
 	dup2(out, 1);
-	assert_int_equal(access_dropped(log), 1);
-	access_close(log);
+	assert_int_equal(access_log_dropped(log), 1);
+	access_log_close(log);
 	close(out);
 	close(fds[0]);
 	close(fds[1]);
@@ -232,9 +232,9 @@ places_that_are_none_are_named(void **state UNUSED)
 {
 	struct access_format *f = access_compile("%(m)s", &err);
 
-	assert_null(access_open("/no/such/access.log", f, &err));
+	assert_null(access_log_open("/no/such/access.log", f, &err));
 	assert_non_null(strstr(err.text, "/no/such/access.log"));
-	assert_null(access_open("syslog:nobody", f, &err));
+	assert_null(access_log_open("syslog:nobody", f, &err));
 	assert_non_null(strstr(err.text, "nobody"));
 	access_free(f);
 }

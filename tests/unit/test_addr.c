@@ -23,7 +23,7 @@ binds_are_parsed_and_printed(void **state UNUSED)
 		{ "unix:a.sock", ADDR_UNIX, "unix:a.sock" },
 		{ "unix:@a b", ADDR_ABSTRACT, "unix:@a b" },
 		{ "127.0.0.1:8000", ADDR_INET, "127.0.0.1:8000" },
-		{ "localhost:80", ADDR_INET, NULL },
+		{ "localhost:80", ADDR_INET, "127.0.0.1:80" },
 		{ ":8000", ADDR_INET, "0.0.0.0:8000" },
 		{ "*:8000", ADDR_INET, "0.0.0.0:8000" },
 		{ "0.0.0.0:0", ADDR_INET, "0.0.0.0:0" },

@@ -520,7 +520,7 @@ static const struct mistake mistakes[] = {
 	{ "--params-size 1k a:a", "", "command line: params_size: 1k is not a "
 	    "size from 4k to 16m (bytes, or with k, m or g)" },
 	{ "--params-count 15 a:a", "", "command line: params_count: 15 is not "
-	    "a number from 16 to 100000" },
+	    "a number from 16 to 65000" },
 	{ "--socket-mode 0999 a:a", "", "command line: socket_mode: 0999 is "
 	    "not an octal mode up to 0777" },
 	{ "-m 1000 a:a", "", "command line: umask: 1000 is not an octal mode "

@@ -365,7 +365,7 @@ uwsgi_is_told_apart(void **state UNUSED)
 
 	uwsgi_request("/u", "5", "hello and more than that");
 	send_all();
-	assert_int_equal(feed(&served), CONN_WAIT);	/* the rest is drained */
+	assert_int_equal(feed(&served), CONN_WAIT);	/* drained */
 	assert_int_equal(served, 1);
 	assert_string_equal(receive(), "HTTP/1.1 200 OK\r\n"
 	    "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello");

@@ -185,8 +185,8 @@ static void
 only_a_valid_status_starts(void **state UNUSED)
 {
 	static const char *const bad[] = {
-		"", "200", "200OK", "20 OK", "2000 OK", "abc OK", "100 Continue",
-		"199 X", "101 Switching", "000 X", " 200 OK", "200 O\rK",
+		"", "200", "200OK", "20 OK", "2000 OK", "abc OK",
+		"100 Continue", "199 X", "101 Switching", "000 X", " 200 OK", "200 O\rK",
 		"200 O\nK", "200 \x7f", "200 \t", "-20 OK", "099 X"
 	};
 	static const char *const good[] = {
