@@ -76,6 +76,7 @@ static struct async {
 	int64_t		 rest_ms;	/* listeners are left alone until then */
 	int		 yields;
 	bool		 listening;
+	bool		 several;	/* workers, by the settings */
 	bool		 draining, noticed, cancelled, stopped;
 	int64_t		 drain_ms;	/* when it began */
 	timer_t		 bound;		/* interrupts an accept */
@@ -468,25 +469,6 @@ async_arm_bound(struct async *s, long ns)
 	timer_settime(s->bound, 0, &t, NULL);
 }
 
-/*
- * The listener is readable, but blocks, and a sibling may be faster: a timer
- * ends the accept then.
- */
-static int
-async_accept_fd(struct async *s, const struct listener *l,
-    union addr_sock *sock, socklen_t *len)
-{
-	int fd, saved;
-
-	async_arm_bound(s, ASYNC_BOUND_NS);
-	fd = accept4(l->fd, len != NULL ? &sock->sa : NULL, len,
-	    SOCK_CLOEXEC | SOCK_NONBLOCK);
-	saved = errno;
-	async_arm_bound(s, 0);
-	errno = saved;
-	return fd;
-}
-
 /* No descriptor, no memory: look again a little later instead of at once. */
 static void
 async_accept_failed(struct async *s)
@@ -509,7 +491,8 @@ async_accept(struct async *s, const struct conn_from *from)
 	socklen_t len = sizeof(sock);
 	int fd;
 
-	fd = async_accept_fd(s, l, &sock, local ? NULL : &len);
+	fd = accept4(l->fd, local ? NULL : &sock.sa, local ? NULL : &len,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd == -1) {
 		async_accept_failed(s);
 		return false;
@@ -536,18 +519,33 @@ async_yields(struct async *s)
 }
 
 static void
-async_on_listener(void *arg, unsigned what UNUSED)
+async_accept_some(struct async *s, const struct conn_from *from)
 {
-	struct async *s = &async_self;
-	const struct conn_from *from = arg;
 	struct pollfd p = { .fd = from->listener->fd, .events = POLLIN };
 	int i;
 
-	s->conns.now_ns = clock_ns();
 	for (i = 0; i < ASYNC_ACCEPTS; i++)
 		if (!async_may_accept(s) || async_yields(s) ||
 		    (i > 0 && poll(&p, 1, 0) != 1) || !async_accept(s, from))
 			break;
+}
+
+/*
+ * The listener is readable, but blocks, and a sibling may be faster: a timer
+ * ends the accept then. It costs more than the accept, so not without one.
+ */
+static void
+async_on_listener(void *arg, unsigned what UNUSED)
+{
+	struct async *s = &async_self;
+	bool bound = s->siblings.n > 0 || s->several;
+
+	s->conns.now_ns = clock_ns();
+	if (bound)
+		async_arm_bound(s, ASYNC_BOUND_NS);
+	async_accept_some(s, arg);
+	if (bound)
+		async_arm_bound(s, 0);
 	async_listen(s);
 	pollcore_rouse(s->core);	/* for the clock */
 }
@@ -813,6 +811,7 @@ async_init(struct worker *w, struct err *err)
 	s->conns.stop = &w->stop;
 	s->conns.now_ns = clock_ns();
 	siblings_init(&s->siblings, w->board, w->slot, w->app->name);
+	s->several = conf_workers(w->app, NULL, 0) > 1;
 	if (async_init_core(s, err) == -1)
 		return -1;
 	/* Nobody is accepted before the application has started. */
