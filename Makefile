@@ -46,11 +46,12 @@ BENCH	:= $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 NEED_BUILD := gcc libc6-dev pkg-config libpython3-dev libevent-dev libinih-dev libfcgi-dev
 NEED_RUN   := $(NEED_BUILD) python3 nginx-light
 NEED_TEST  := $(NEED_RUN) libcmocka-dev libfcgi-bin clang libclang-rt-14-dev \
-	python3-pytest python3-flask python3-django spawn-fcgi
+	python3-pytest python3-flask python3-django spawn-fcgi \
+	libpython3.11-testsuite
 NEED_BENCH := $(NEED_RUN) uwsgi-core uwsgi-plugin-python3 gunicorn python3-django \
 	valgrind strace
 
-.PHONY: all run test unit e2e asan tsan fuzz bench lint docs install clean help
+.PHONY: all run test unit e2e asyncio asyncio-short asan tsan fuzz bench lint docs install clean help
 .DEFAULT_GOAL := all
 
 all: need-build ## build ./saola
@@ -62,13 +63,23 @@ run: need-run ## serve the demo (or APP=module:callable DIR=path) through nginx
 
 test: need-test ## everything that must pass, in under 15 minutes
 	@$(FAST) WERROR=-Werror saola $(UNITS) $(FUZZERS:%=$(B)/fuzz/%)
-	@$(MAKE) --no-print-directory WERROR=-Werror lint unit fuzz-short e2e
+	@$(MAKE) --no-print-directory WERROR=-Werror lint unit fuzz-short asyncio-short e2e
 
 unit: $(UNITS) ## C unit tests (cmocka)
 	@for t in $(UNITS); do $$t || exit 1; done
 
 e2e: saola ## end-to-end tests (pytest, real nginx)
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/e2e $(ARGS)
+
+# CPython's own tests on our selector, which is a module of its own for that.
+SELECTOR := $(B)/asyncio/saola_selector.so
+asyncio: $(SELECTOR) ## CPython's selectors and asyncio suites on our selector
+	$(PYTHON) -W ignore tests/asyncio/run.py $(<D) $(ARGS)
+
+asyncio-short: $(SELECTOR)
+	@$(PYTHON) -W ignore tests/asyncio/run.py $(<D) test_same test_selectors \
+	    test_events test_selector_events test_unix_events test_sock_lowlevel \
+	    test_streams test_runners test_server test_taskgroups
 
 # Sanitizers: the unit tests, and the binary under the end-to-end suite.
 asan: need-test ## unit and end-to-end tests under ASan and UBSan
@@ -162,5 +173,13 @@ $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(COMPILE) -o $@ $< $(if $(filter fcgx,$*),-lfcgi)
+
+$(SELECTOR): tests/asyncio/module.c $(wildcard src/python/selector.[ch] \
+	src/python/wakeup.[ch] \
+	src/event/*.[ch] src/base/*.[ch])
+	@mkdir -p $(@D)
+	$(call SAY,CC)
+	$(COMPILE) $(PYINC) $(EVENT) -fPIC -shared -o $@ $(filter %.c,$^) \
+	    $(shell pkg-config --libs libevent_core)
 
 -include $(OBJS:.o=.d)

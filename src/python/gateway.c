@@ -6,5 +6,6 @@
 
 const struct gateway *const gateways[] = {
 	&wsgi_gateway,
+	&asgi_gateway,
 	NULL
 };

@@ -15,6 +15,7 @@
 #include "base/err.h"
 
 struct conf_app;
+struct pollcore;
 struct req;
 struct run;
 
@@ -79,17 +80,62 @@ size_t	py_dump_others(pthread_t, char *out, size_t size);
  */
 bool	py_abort(struct run *, uint64_t number);
 
+/*
+ * An async worker's poll core, and what it does beside Python's callbacks:
+ * turn is called before every wait, batch behind every one that was roused,
+ * both with the GIL, in the thread that runs the gateway.
+ */
+struct gateway_loop {
+	struct pollcore	*core;
+	void	(*turn)(void *arg);
+	void	(*batch)(void *arg);
+	void	*arg;
+};
+
+/* What a request that runs is told. */
+#define NEWS_BODY	1	/* more of its body has arrived, or the end */
+#define NEWS_ROOM	2	/* few of the bytes it sent are still queued */
+#define NEWS_EOF	4	/* the peer's half is closed: it may have left */
+#define NEWS_GONE	8	/* it has left: req is not touched behind this */
+#define NEWS_LEAVE	16	/* the worker is about to leave */
+#define NEWS_CANCEL	32	/* its time is over */
+
 /* How an application is called. One per interface; gateways[] lists them. */
 struct gateway {
 	const char *name;		/* "wsgi" */
 	/*
 	 * Run the application for one whole request, from environ to the end
 	 * of the response or its failure. Small last bytes may be left in
-	 * req->resp.out for the caller to flush without the GIL.
+	 * req->resp.out for the caller to flush without the GIL. NULL: only
+	 * in an async worker.
 	 */
 	void	(*call)(struct req *);
+
+	/*
+	 * For an async worker; NULL where there is none of it. open makes the
+	 * loop and starts the application (ASGI's lifespan); err.code is 3 if
+	 * that fails. run lends the thread to the loop until stop was called.
+	 * close ends the application and the loop.
+	 */
+	int	(*open)(const struct gateway_loop *, const struct conf_app *,
+		    struct err *);
+	void	(*run)(void);
+	void	(*close)(void);
+	/*
+	 * From batch or turn. begin: a request, whose parameters have arrived
+	 * and whose io is a streaming one; it is the gateway's until it calls
+	 * io->finish, perhaps at once, or is told NEWS_GONE.
+	 */
+	void	(*begin)(struct req *);
+	void	(*news)(struct req *, unsigned news);
+	void	(*stop)(void);
+	/* Requests whose application runs; their response may be over. */
+	size_t	(*running)(void);
 };
 extern const struct gateway *const gateways[];
-extern const struct gateway wsgi_gateway;
+extern const struct gateway wsgi_gateway, asgi_gateway;
+
+/* The gateway that suits the loaded application, by the interface setting. */
+const struct gateway *py_gateway(const struct conf_app *);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "python/asgi.h"
 #include "python/gateway.h"
 #include "python/py_err.h"
 #include "python/wsgi.h"
@@ -226,6 +227,7 @@ load_application(const char *text, struct err *err)
 		Py_DECREF(o);
 		return -1;
 	}
+	asgi_serve(o);
 	wsgi_serve(o);
 	return 0;
 }
@@ -239,4 +241,17 @@ py_load(const struct conf_app *app, struct err *err)
 	res = load_application(app->s.application, err);
 	py_leave();
 	return res;
+}
+
+const struct gateway *
+py_gateway(const struct conf_app *app)
+{
+	bool is_asgi = app->s.interface == INTERFACE_ASGI;
+
+	if (app->s.interface == INTERFACE_AUTO) {
+		py_enter();
+		is_asgi = asgi_is_application(asgi.application);
+		py_leave();
+	}
+	return is_asgi ? &asgi_gateway : &wsgi_gateway;
 }

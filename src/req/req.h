@@ -25,6 +25,21 @@ struct req_io {
 			    uint64_t n);
 	/* Whether the peer is known to have left. Does not block. */
 	bool	(*gone)(struct req *);
+
+	/*
+	 * Of streaming classes only, NULL elsewhere. There writev takes all
+	 * (IO_DONE) and keeps what the kernel does not: that many bytes.
+	 */
+	size_t	(*queued)(const struct req *);
+	/* Body bytes, or those of input, were read: there is room for more. */
+	void	(*more)(struct req *);
+	/*
+	 * What a WebSocket's peer has sent behind its request: the reader
+	 * drains it. NULL: the protocol has no tunnel.
+	 */
+	struct buf *(*input)(struct req *);
+	/* The response is over, well or not: the request is the carrier's. */
+	void	(*finish)(struct req *);
 };
 
 struct access_log;
@@ -51,6 +66,7 @@ struct req {
 	struct body		 body;
 	struct resp		 resp;
 
+	void			*app;		/* streaming: the gateway's */
 	int64_t			 accepted_ns;	/* first byte seen */
 	int64_t			 start_ns;	/* picked up by the worker */
 };

@@ -308,6 +308,14 @@ resp_write(struct req *req, const void *p, size_t n)
 	return resp_send(req, p, n, false);
 }
 
+enum io_result
+resp_flush(struct req *req)
+{
+	if (req->resp.head_out)
+		return req->resp.gone ? IO_GONE : IO_DONE;
+	return resp_send(req, NULL, 0, false);
+}
+
 static bool
 resp_is_short(const struct resp *r)
 {

@@ -65,6 +65,8 @@ void	resp_fini(struct resp *);
  * sent is dropped, with the body bytes buffered behind it.
  */
 int	resp_start(struct req *, struct str status, const char **why) MUSTCHECK;
+/* Start the head of a 101 to a WebSocket, where there is a status line. */
+int	resp_start_upgrade(struct req *, const char **why) MUSTCHECK;
 /*
  * Add a header. 0; 1 if it belongs to the hop and was dropped (R13); -1 with
  * *why when it is not valid. Content-Length with a 204 is dropped in silence.
@@ -85,6 +87,8 @@ int	resp_length(struct req *, uint64_t) MUSTCHECK;
  */
 int	resp_buffer(struct req *, const void *, size_t) MUSTCHECK;
 enum io_result resp_write(struct req *, const void *, size_t) MUSTCHECK;
+/* Send the head, and what is buffered, without waiting for more. */
+enum io_result resp_flush(struct req *) MUSTCHECK;
 /*
  * The last bytes: resp_write and resp_end in one write of all. A large body
  * that is known whole leaves by this one call.

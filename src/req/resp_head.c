@@ -142,6 +142,27 @@ resp_start(struct req *req, struct str status, const char **why)
 	return 0;
 }
 
+/* Its length is not declared, and no body is counted: a tunnel follows. */
+int
+resp_start_upgrade(struct req *req, const char **why)
+{
+	static const char head[] = "HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+	struct resp *r = &req->resp;
+
+	assert(!r->head_out && req->proto->status_line);
+	if (buf_reserve(&r->out, RESP_FIRST) == -1) {
+		*why = "out of memory";
+		return -1;
+	}
+	resp_clear(r);
+	r->status = 101;
+	r->reason = STR("101 Switching Protocols");
+	r->out.end = PROTO_FRAME_MAX;
+	head_put(r, head, sizeof(head) - 1);
+	return 0;
+}
+
 /* Headers that are more than a line to pass on. */
 enum head_name {
 	NAME_OTHER, NAME_STATUS, NAME_HOP, NAME_LENGTH, NAME_TYPE, NAME_ACCEL

@@ -53,6 +53,7 @@ struct conn {
 	struct buf		 in;		/* read, and not yet decoded */
 	struct buf		 out;		/* own answers, not yet sent */
 	struct req		*req;		/* from the pool, or NULL */
+	void			*owner;		/* the caller's */
 	int64_t			 deadline_ms;	/* in its queue */
 	int64_t			 drain_until_ms; /* 0: nothing is drained */
 	uint64_t		 drained;
@@ -69,7 +70,7 @@ struct conn *conn_new(struct conns *, int fd, const struct conn_from *,
 /* Close and give back; it leaves its queue, and poll sets by being closed. */
 void	conn_free(struct conn *);
 
-/* Read and decode what is there. */
+/* Read and decode what is there. After CONN_RUN: not before conn_finish. */
 enum conn_want conn_feed(struct conn *) MUSTCHECK;
 /* The response is complete or has failed. */
 enum conn_want conn_finish(struct conn *) MUSTCHECK;
@@ -88,7 +89,16 @@ bool	conn_is_silent(const struct conn *);
 /* The other end, for log lines. Returns out. */
 const char *conn_peer(const struct conn *, char *out, size_t size);
 
-/* Of conn_io.c: how a request reaches its connection. */
+/*
+ * Of conn_io.c. Read what the peer sends while a request runs: bytes of the
+ * next one are kept. -1: it is lost. c->eof: no more comes.
+ */
+int	conn_spool(struct conn *);
+/* Drop n bytes from the front of a vector; send one. */
+void	conn_advance(struct iovec **, int *n, size_t done);
+ssize_t	conn_send(int fd, struct iovec *, int n);
+
+/* How a request reaches its connection. */
 extern const struct req_io conn_io_blocking;	/* while it runs */
 extern const struct req_io conn_io_queued;	/* before: appends to c->out */
 /* Make a response that has begun look broken to the peer (R9), then close. */

@@ -22,8 +22,8 @@
  * other for ever (R7). What comes may be the next request of a kept
  * connection. -1: the peer has reset it.
  */
-static int
-conn_io_spool(struct conn *c)
+int
+conn_spool(struct conn *c)
 {
 	struct conns *cs = c->conns;
 	size_t room = CONN_SPOOL - buf_len(&c->in);
@@ -69,7 +69,7 @@ conn_io_poll(struct conn *c)
 		if (conn_io_must_leave(c) ||
 		    (n == 1 && p.revents & (POLLERR | POLLHUP)))
 			return -1;
-		if (n == 1 && p.revents & POLLIN && conn_io_spool(c) == -1)
+		if (n == 1 && p.revents & POLLIN && conn_spool(c) == -1)
 			return -1;
 		if (n == 1 && p.revents & POLLOUT)
 			return 0;
@@ -88,8 +88,8 @@ conn_io_wait(struct conn *c)
 }
 
 /* Drop n bytes from the front of a vector. */
-static void
-conn_io_advance(struct iovec **v, int *n, size_t done)
+void
+conn_advance(struct iovec **v, int *n, size_t done)
 {
 	while (*n > 0 && done >= (*v)->iov_len) {
 		done -= (*v)->iov_len;
@@ -119,8 +119,8 @@ conn_io_flatten(char flat[CONN_FLAT], const struct iovec *v, int n)
 	return i == n ? len : 0;
 }
 
-static ssize_t
-conn_io_send(int fd, struct iovec *v, int n)
+ssize_t
+conn_send(int fd, struct iovec *v, int n)
 {
 	struct msghdr msg = { .msg_iov = v, .msg_iovlen = (size_t)n };
 	char flat[CONN_FLAT];
@@ -139,9 +139,9 @@ conn_io_push(struct conn *c, struct iovec *v, int n)
 	ssize_t k;
 
 	while (n > 0) {
-		k = conn_io_send(c->fd, v, n);
+		k = conn_send(c->fd, v, n);
 		if (k >= 0)
-			conn_io_advance(&v, &n, (size_t)k);
+			conn_advance(&v, &n, (size_t)k);
 		else if (errno == EAGAIN) {
 			if (conn_io_wait(c) == -1)
 				return IO_GONE;

@@ -72,10 +72,17 @@ conns_get(struct conns *cs)
 }
 
 void
-conns_put(struct conns *cs, struct conn *c)
+conns_leave(struct conn *c)
 {
 	if (c->queued)
-		TAILQ_REMOVE(&cs->queues[c->queue], c, entry);
+		TAILQ_REMOVE(&c->conns->queues[c->queue], c, entry);
+	c->queued = false;
+}
+
+void
+conns_put(struct conns *cs, struct conn *c)
+{
+	conns_leave(c);
 	if (cs->npool == CONN_POOL) {
 		free(c);
 		return;

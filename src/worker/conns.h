@@ -78,6 +78,8 @@ int	conns_timeout(const struct conns *);
 struct conn *conns_expired(struct conns *);
 /* Any waiting connection, for conn_free before leaving; NULL: none. */
 struct conn *conns_any(const struct conns *);
+/* Out of its queue, while its request runs beside others. */
+void	conns_leave(struct conn *);
 
 static inline int64_t
 conns_now_ms(const struct conns *cs)

@@ -44,26 +44,39 @@ serve_shed(struct req *req, int64_t waited)
 	req->resp.shed = true;
 }
 
-/* Whether the application is to see it. */
-static bool
-serve_admit(const struct worker *w, struct run *run, struct req *req)
+int64_t
+serve_waited(struct slot *slot, const struct req *req)
 {
 	int64_t waited = -1;
 
 	if (req->params.known[PARAM_HTTP_X_REQUEST_START].p != NULL ||
 	    req->params.known[PARAM_REQUEST_START].p != NULL)
 		waited = wait_ns(&req->params, clock_wall_ns());
-	hist_add(&run->slot->queue, waited != -1 ? waited :
+	hist_add(&slot->queue, waited != -1 ? waited :
 	    req->start_ns - req->accepted_ns);
+	return waited;
+}
+
+bool
+serve_sheds(const struct worker *w, struct req *req, int64_t waited)
+{
+	if (w->limits.queue_ns == 0 || waited <= w->limits.queue_ns)
+		return false;
+	serve_shed(req, waited);
+	return true;
+}
+
+/* Whether the application is to see it. */
+static bool
+serve_admit(const struct worker *w, struct run *run, struct req *req)
+{
+	int64_t waited = serve_waited(run->slot, req);
+
 	if (unlikely(serve_is_unwanted(run, req, waited))) {
 		req->resp.gone = true;
 		return false;
 	}
-	if (w->limits.queue_ns > 0 && waited > w->limits.queue_ns) {
-		serve_shed(req, waited);
-		return false;
-	}
-	return true;
+	return !serve_sheds(w, req, waited);
 }
 
 static void
@@ -197,6 +210,15 @@ serve_count_down(struct worker *w)
 		    (long long)n);
 }
 
+void
+serve_after(struct worker *w, int64_t now)
+{
+	if (unlikely(now >= w->sample_ns))
+		serve_sample(w, now);
+	if (w->limits.requests > 0)
+		serve_count_down(w);
+}
+
 /* What follows from how long it took, if that was long. */
 static void
 serve_note_long(struct worker *w, struct run *run, const struct req *req,
@@ -228,9 +250,6 @@ serve_request(struct worker *w, struct run *run, struct req *req, int64_t now)
 		serve_reopen(w, req);
 	if (likely(!run->accounted))
 		serve_account(run->slot, req, now);
-	if (unlikely(now >= w->sample_ns))
-		serve_sample(w, now);
-	if (w->limits.requests > 0)
-		serve_count_down(w);
+	serve_after(w, now);
 	return now;
 }

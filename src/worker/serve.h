@@ -22,6 +22,15 @@ int64_t	serve_request(struct worker *, struct run *, struct req *, int64_t now);
  */
 void	serve_account(struct slot *, const struct req *, int64_t end_ns);
 
+/*
+ * The parts of it, for a class that runs many requests at once: how long one
+ * has waited (-1: the proxy does not say), counted; whether that is too long,
+ * and then it is answered; and what there is to do when one more has ended.
+ */
+int64_t	serve_waited(struct slot *, const struct req *);
+bool	serve_sheds(const struct worker *, struct req *, int64_t waited);
+void	serve_after(struct worker *, int64_t now_ns);
+
 /* Resident bytes of this process; 0 where the kernel does not say. */
 int64_t	serve_rss(struct worker *);
 

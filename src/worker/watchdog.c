@@ -159,7 +159,9 @@ watchdog_wake(struct worker *w)
 static void
 watchdog_poke(struct worker *w)
 {
-	if (w->nruns > 0 && run_state(w->runs[0].claim) == RUN_NONE)
+	if (w->class->wake != NULL)
+		w->class->wake(w);
+	else if (w->nruns > 0 && run_state(w->runs[0].claim) == RUN_NONE)
 		pthread_kill(w->main, WORKER_POKE);
 }
 

@@ -20,6 +20,7 @@
 /* In the order of the worker_class setting's choices. */
 const struct worker_class *const worker_classes[] = {
 	&worker_sync,
+	&worker_async,
 	NULL
 };
 
@@ -136,6 +137,7 @@ worker_boot(struct worker *w, const struct py_setup *setup, struct err *err)
 		return -1;
 	if (py_worker_init(&info, err) == -1)
 		return -1;
+	w->gateway = py_gateway(w->app);
 	return w->class->init(w, err);
 }
 
@@ -165,7 +167,6 @@ worker_run(struct worker *w, const struct py_setup *setup)
 	title_set("worker %s/%d", w->app->name, w->id);
 	w->slot->stage = SLOT_BOOTING;
 	w->class = worker_classes[w->app->s.worker_class];
-	w->gateway = gateways[0];
 	if (!chan_say(w->channel, CHAN_FORKED, worker_slot(w), NULL))
 		_exit(0);
 	if (worker_boot(w, setup, &err) == -1)

@@ -84,9 +84,11 @@ struct worker_class {
 	const char	*name;		/* as in the worker_class setting */
 	int	(*init)(struct worker *, struct err *) MUSTCHECK;
 	void	(*run)(struct worker *);
+	/* From the watchdog, where a poke does not end a wait; or NULL. */
+	void	(*wake)(struct worker *);
 };
 extern const struct worker_class *const worker_classes[];
-extern const struct worker_class worker_sync;
+extern const struct worker_class worker_sync, worker_async;
 
 /*
  * The whole life of a worker, right after its fork. Does not return. setup:

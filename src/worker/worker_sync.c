@@ -111,6 +111,9 @@ sync_init(struct worker *w, struct err *err)
 	struct sync *s = &sync_self;
 
 	s->w = w;
+	if (w->gateway->call == NULL)
+		return err_setc(err, 3, "the application is an %s one: "
+		    "worker_class = async runs it", w->gateway->name);
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	mallopt(M_TRIM_THRESHOLD, 16 << 20);
 	if (conn_conf_load(&s->conf, w, err) == -1)

@@ -502,9 +502,9 @@ static const struct mistake mistakes[] = {
 	{ "--workers= a:a", "", "command line: workers: an empty value is not "
 	    "a number or auto" },
 	{ "-k gevent a:a", "", "command line: worker_class: gevent is not "
-	    "known; choose one of: sync" },
+	    "known; choose one of: sync,async" },
 	{ "-k gthread a:a", "", "command line: worker_class: gthread is not "
-	    "known; choose one of: sync" },
+	    "known; choose one of: sync,async" },
 	{ "--protocol http a:a", "", "command line: protocol: http is not "
 	    "known; choose one of: auto,fastcgi,uwsgi" },
 	{ "--backlog -2 a:a", "", "command line: backlog: -2 is not a number "
@@ -680,8 +680,8 @@ static const struct mistake mistakes[] = {
 	    "not a number or auto" },
 	{ NULL, APP "workers =\n", "c.conf:4: workers: an empty value is not "
 	    "a number or auto" },
-	{ NULL, "[defaults]\nworker_class = async\n" APP, "c.conf:2: "
-	    "worker_class: async is not known; choose one of: sync" },
+	{ NULL, "[defaults]\nworker_class = prefork\n" APP, "c.conf:2: "
+	    "worker_class: prefork is not known; choose one of: sync,async" },
 	{ NULL, "[saola]\ndaemon = perhaps\n" APP, "c.conf:2: daemon: perhaps "
 	    "is neither yes nor no" },
 	{ NULL, APP "preload = True # always\n", "c.conf:4: preload: True # "
