@@ -180,6 +180,6 @@ $(SELECTOR): tests/asyncio/module.c $(wildcard src/python/selector.[ch] \
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(COMPILE) $(PYINC) $(EVENT) -fPIC -shared -o $@ $(filter %.c,$^) \
-	    $(shell pkg-config --libs libevent_core)
+	    $(shell $(PKGCONFIG) --libs libevent_core)
 
 -include $(OBJS:.o=.d)
