@@ -340,13 +340,10 @@ static void
 doc_write_readme(FILE *f)
 {
 	const struct setting *row;
-	const char *title;
 
 	fputs("| setting | default | what it is | changed by |\n"
 	    "|---|---|---|---|\n", f);
 	for (row = settings_table; row < doc_end(); row++) {
-		if ((title = doc_group_title(row)) != NULL)
-			fprintf(f, "| **%s** | | | |\n", title);
 		fputs("| ", f);
 		doc_put_code(f, row->name);
 		fputs(" | ", f);
