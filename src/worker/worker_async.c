@@ -150,6 +150,7 @@ async_drop(struct async *s, struct async_conn *ac)
 	conn_free(ac->c);
 	free(ac);
 	s->w->slot->held = --s->held;
+	async_listen(s);
 }
 
 static void	async_on_conn(void *, unsigned);
@@ -411,6 +412,30 @@ async_on_running(struct async *s, struct async_conn *ac, unsigned what)
 		async_lose(s, ac);
 }
 
+/* The first deadline: of a connection, a stalled output, or listeners. */
+static void
+async_set_clock(struct async *s)
+{
+	const struct async_conn *ac = TAILQ_FIRST(&s->stalled);
+	int64_t now = async_now_ms(s), at = INT64_MAX;
+	int ms = conns_timeout(&s->conns);
+
+	if (ms >= 0)
+		at = now + ms;
+	if (ac != NULL && ac->stall_ms < at)
+		at = ac->stall_ms;
+	if (!s->draining && s->rest_ms > now && s->rest_ms < at)
+		at = s->rest_ms;
+	if (s->draining && now + 1000 < at)
+		at = now + 1000;
+	/* An earlier one finds out for itself. */
+	if (at == INT64_MAX || (s->clock_ms > now && s->clock_ms <= at))
+		return;
+	s->clock_ms = at;
+	if (pollev_start(s->clock, (at - now) * MS) == -1)
+		log_errorx("no memory for a timer");
+}
+
 static void
 async_on_conn(void *arg, unsigned what)
 {
@@ -422,6 +447,8 @@ async_on_conn(void *arg, unsigned what)
 		async_on_running(s, ac, what);
 	else
 		async_want(s, ac, conn_feed(ac->c));
+	/* The wait goes on, perhaps with a deadline more. */
+	async_set_clock(s);
 }
 
 static void
@@ -627,30 +654,6 @@ async_settle(struct async *s)
 		ac->todo = false;
 		async_do(s, ac);
 	}
-}
-
-/* The first deadline: of a connection, a stalled output, or listeners. */
-static void
-async_set_clock(struct async *s)
-{
-	const struct async_conn *ac = TAILQ_FIRST(&s->stalled);
-	int64_t now = async_now_ms(s), at = INT64_MAX;
-	int ms = conns_timeout(&s->conns);
-
-	if (ms >= 0)
-		at = now + ms;
-	if (ac != NULL && ac->stall_ms < at)
-		at = ac->stall_ms;
-	if (!s->draining && s->rest_ms > now && s->rest_ms < at)
-		at = s->rest_ms;
-	if (s->draining && now + 1000 < at)
-		at = now + 1000;
-	/* An earlier one finds out for itself. */
-	if (at == INT64_MAX || (s->clock_ms > now && s->clock_ms <= at))
-		return;
-	s->clock_ms = at;
-	if (pollev_start(s->clock, (at - now) * MS) == -1)
-		log_errorx("no memory for a timer");
 }
 
 static void

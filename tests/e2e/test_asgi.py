@@ -283,6 +283,33 @@ def test_pipelined_requests_are_answered_in_order(running):
                 b"slept" if path == "/sleep" else b"Hello, world!\n")
 
 
+def test_half_sent_requests_are_closed(saola, protocol):
+    server = saola("asgiapp:application", worker_class="async", workers=1,
+                   client_timeout="0.3")
+    client = server.client(protocol)
+    with client.connect() as half, client.connect() as silent:
+        half.send(client.wire(path="/hello")[:20])
+        assert half.closes()
+        assert silent.closes()
+        assert get(client, "/hello").status == 200
+
+
+def test_connections_beyond_the_limit_wait(saola):
+    server = saola("asgiapp:application", worker_class="async", workers=1,
+                   worker_connections=4)
+    client = server.client("fastcgi")
+    for _ in range(3):
+        connections = [client.connect() for _ in range(8)]
+        for connection in connections:
+            connection.send_request(path="/hello", keep=True)
+        for connection in connections[:4]:
+            assert connection.response().status == 200
+            connection.close()
+        for connection in connections[4:]:
+            assert connection.response().status == 200
+            connection.close()
+
+
 # Lifespan, start and stop
 
 def test_shutdown_is_run(saola):
