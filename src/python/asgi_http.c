@@ -411,7 +411,7 @@ http_log_short(const struct asgi *a)
 static void
 http_over(struct asgi *a, bool raised)
 {
-	if (!raised)
+	if (!raised && !a->req->resp.gone)
 		http_log_short(a);
 	asgi_http_unhold(a);
 	resp_abort(a->req);
