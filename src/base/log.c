@@ -286,21 +286,30 @@ log_write(const char *line, size_t len)
 	return n == (ssize_t)len;
 }
 
+/* A whole line of a file. Returns its length. */
+static size_t
+log_make_line(char *out, size_t size, enum log_level level, const char *text,
+    size_t len)
+{
+	size_t n = log_head(out, size, level);
+
+	n += log_escape(out + n, size - n, text, len);
+	out[n++] = '\n';
+	return n;
+}
+
 static bool
 log_put_line(enum log_level level, const char *text, size_t len)
 {
 	char line[LOG_LINE];
-	size_t n;
 
 	if (log_state.fd == -1) {
 		log_escape(line, sizeof(line), text, len);
 		syslog(log_levels[level].priority, "%s", line);
 		return true;
 	}
-	n = log_head(line, sizeof(line), level);
-	n += log_escape(line + n, sizeof(line) - n, text, len);
-	line[n++] = '\n';
-	return log_write(line, n);
+	return log_write(line, log_make_line(line, sizeof(line), level, text,
+	    len));
 }
 
 /* Say how many lines were lost; keep counting if this one is lost as well. */
@@ -421,15 +430,37 @@ log_fatalx(int code, const char *fmt, ...)
 	exit(code);
 }
 
+static void
+log_put_to(int fd, enum log_level level, const char *text, size_t len)
+{
+	char line[LOG_LINE];
+	size_t n;
+
+	if (fd == -1) {
+		log_put(level, text, len);
+		return;
+	}
+	n = log_make_line(line, sizeof(line), level, text, len);
+	if (write(fd, line, n) != (ssize_t)n)
+		atomic_fetch_add(&log_state.dropped, 1);
+}
+
 void
 log_block(enum log_level level, const char *prefix, const char *text,
     size_t len)
+{
+	log_block_to(-1, level, prefix, text, len);
+}
+
+void
+log_block_to(int fd, enum log_level level, const char *prefix,
+    const char *text, size_t len)
 {
 	const char *end = text + len, *nl;
 	struct log_text line;
 	int saved = errno;
 
-	if (!log_is_on(level))
+	if (fd == -1 && !log_is_on(level))
 		return;
 	for (; text < end; text = nl + 1) {
 		if ((nl = memchr(text, '\n', (size_t)(end - text))) == NULL)
@@ -439,7 +470,7 @@ log_block(enum log_level level, const char *prefix, const char *text,
 		line.len = 0;
 		log_text_add(&line, "%s", prefix);
 		log_text_put(&line, text, (size_t)(nl - text));
-		log_put(level, line.s, line.len);
+		log_put_to(fd, level, line.s, line.len);
 	}
 	errno = saved;
 }

@@ -55,6 +55,12 @@ void	log_fatalx(int, const char *, ...) PRINTFLIKE(2, 3) NORETURN;
  */
 void	log_block(enum log_level, const char *prefix, const char *text,
 	    size_t len);
+/*
+ * The same into another file, opened as for log_to, whatever the level; -1: the
+ * error log.
+ */
+void	log_block_to(int fd, enum log_level, const char *prefix,
+	    const char *text, size_t len);
 
 /*
  * For events a peer can cause: at most one line a second per site, the rest

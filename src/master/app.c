@@ -76,7 +76,7 @@ app_reopen_logs(struct app *app)
 	struct gen *g;
 
 	if (app->serving != NULL &&
-	    gen_make_access_log(app->serving->conf, &err) == -1)
+	    gen_make_logs(app->serving->conf, &err) == -1)
 		log_warnx("app %s: %s", app->name, err.text);
 	if (app->serving != NULL)
 		gen_signal(app->serving, SIGUSR1);

@@ -19,6 +19,7 @@
 #include "worker/template.h"
 
 #define CHILD_LEAVE_MS	5000	/* for exit handlers */
+#define CHILD_SPARE_MS	1000	/* a worker leaves by itself before it must */
 
 void
 child_set_timer(struct child *c, int64_t ms)
@@ -97,6 +98,10 @@ child_on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct child *c = arg;
 
+	if (c->state == CHILD_READY) {
+		recycle_want(c, false, "max_worker_age");
+		return;
+	}
 	if (c->state != CHILD_STOPPING && c->state != CHILD_FAILED) {
 		child_on_boot_timeout(c);
 		return;
@@ -108,6 +113,7 @@ child_on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	}
 	log_warnx("app %s: %s killed: did not leave in time%s",
 	    c->gen->app->name, child_name(c), child_request(c));
+	c->killed = true;
 	child_signal(c, SIGKILL);
 }
 
@@ -188,7 +194,13 @@ child_is_wanted(const struct child *c)
 	    c->state == CHILD_READY;
 }
 
-/* The lowest id that no wanted worker has. */
+bool
+child_is_kept(const struct child *c)
+{
+	return child_is_wanted(c) && c->renewal != RENEWAL_ORDERED;
+}
+
+/* The lowest id that no worker has who keeps it. */
 static int
 child_free_id(const struct gen *g)
 {
@@ -200,7 +212,7 @@ child_free_id(const struct gen *g)
 		n++;
 	taken = xcalloc((size_t)n + 1, sizeof(*taken));
 	TAILQ_FOREACH(c, &g->workers, entry)
-		if (child_is_wanted(c) && c->id < n)
+		if (child_is_kept(c) && c->id < n)
 			taken[c->id] = true;
 	for (id = 0; taken[id]; id++)
 		;
@@ -245,10 +257,14 @@ child_detach(struct gen *g)
 static int64_t
 child_grace(const struct child *c, int signo)
 {
+	const struct app_settings *s = &c->gen->conf->s;
+
 	if (c->pid == 0)
 		return 0;
-	return c->id >= 0 && signo == SIGTERM ?
-	    c->gen->conf->s.graceful_timeout : CHILD_LEAVE_MS;
+	if (c->id < 0 || signo != SIGTERM)
+		return CHILD_LEAVE_MS;
+	return s->graceful_timeout == 0 ? 0 : s->graceful_timeout +
+	    s->abort_grace + CHILD_LEAVE_MS + CHILD_SPARE_MS;
 }
 
 void

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/master.h"
@@ -17,6 +18,8 @@
 
 #define GEN_BOOTS	8	/* workers that boot at once */
 #define GEN_BACKOFF	30	/* seconds, at most */
+#define GEN_CRASHES	4	/* in a row: an emergency */
+#define GEN_CRASH_MS	10000	/* at most between two of a row */
 
 static void
 gen_on_retry(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -78,10 +81,9 @@ gen_open_channel(struct gen *g, struct err *err)
 	return 0;
 }
 
-int
-gen_make_access_log(const struct conf_app *app, struct err *err)
+static int
+gen_make_log(const struct conf_app *app, const char *path, struct err *err)
 {
-	const char *path = app->s.access_logfile;
 	struct priv who;
 	int fd;
 
@@ -94,6 +96,14 @@ gen_make_access_log(const struct conf_app *app, struct err *err)
 		return -1;
 	close(fd);
 	return 0;
+}
+
+int
+gen_make_logs(const struct conf_app *app, struct err *err)
+{
+	if (gen_make_log(app, app->s.access_logfile, err) == -1)
+		return -1;
+	return gen_make_log(app, app->s.slow_logfile, err);
 }
 
 struct gen *
@@ -113,7 +123,7 @@ gen_new(struct app *app, struct config *config, const struct conf_app *conf,
 	evtimer_assign(&g->retry, app->master->base, gen_on_retry, g);
 	if (gen_open_socks(g, err) == 0 && gen_open_channel(g, err) == 0 &&
 	    access_check(conf->s.access_logformat, err) == 0 &&
-	    gen_make_access_log(conf, err) == 0)
+	    gen_make_logs(conf, err) == 0)
 		return g;
 	err_prefix(err, "app %s (%s)", conf->name, conf->where);
 	gen_free(g);
@@ -170,8 +180,7 @@ gen_stop_last(struct gen *g)
 	struct child *c, *last = NULL;
 
 	TAILQ_FOREACH(c, &g->workers, entry)
-		if (child_is_wanted(c) && (last == NULL ||
-		    c->id > last->id))
+		if (child_is_kept(c) && (last == NULL || c->id > last->id))
 			last = c;
 	if (last != NULL)
 		child_stop(last, SIGTERM);
@@ -217,7 +226,7 @@ gen_fill(struct gen *g)
 	if (g->retired)
 		return;
 	TAILQ_FOREACH(c, &g->workers, entry)
-		live += child_is_wanted(c);
+		live += child_is_kept(c);
 	for (; live > want; live--)
 		gen_stop_last(g);
 	if (!evtimer_pending(&g->retry, NULL))
@@ -253,6 +262,7 @@ gen_on_worker_ready(struct gen *g)
 	g->proved = true;
 	g->failures = 0;
 	gen_fill(g);
+	recycle_go_on(g);
 	master_notice(g->app->master);
 }
 
@@ -299,14 +309,31 @@ gen_on_boot_failure(struct gen *g, const char *who, int code, const char *why)
 		gen_back_off(g, g->failures++);
 }
 
+/* Several crashes in a short time: it may be every request that crashes. */
+static void
+gen_on_crash(struct gen *g)
+{
+	int64_t now = clock_ms();
+
+	g->crashes = now - g->crash_ms < GEN_CRASH_MS ? g->crashes + 1 : 1;
+	g->crash_ms = now;
+	if (g->crashes < GEN_CRASHES)
+		return;
+	log_errorx("app %s: %u workers in a row died by a signal, at most %d s "
+	    "after each other", g->app->name, g->crashes, GEN_CRASH_MS / 1000);
+	gen_back_off(g, g->crashes - GEN_CRASHES);
+}
+
 /* One that dies at once may be bad luck; the next one is a crash loop. */
 void
-gen_on_death(struct gen *g, bool at_once)
+gen_on_death(struct gen *g, bool at_once, bool crashed)
 {
 	if (g->retired)
 		return;
 	g->quick = at_once ? g->quick + 1 : 0;
 	if (g->quick > 1)
 		gen_back_off(g, g->quick - 2);
+	else if (crashed)
+		gen_on_crash(g);
 	gen_fill(g);
 }

@@ -55,6 +55,8 @@ hear_ready(struct child *c)
 		gen_fill(g);
 		return;
 	}
+	child_set_timer(c, recycle_age(g));
+	watch_look(g->app->master);
 	if (g->complete)
 		log_info("app %s: %s ready", g->app->name, child_name(c));
 	gen_on_worker_ready(g);
@@ -79,6 +81,17 @@ hear_unforked(struct gen *g, uint32_t slot, const char *why)
 	master_tidy(g->app->master);
 }
 
+/* It may ask again out of turn, but not twice for the same. */
+static void
+hear_retire(struct child *c, const struct chan_msg *msg)
+{
+	bool stuck = msg->code == RETIRE_STUCK;
+
+	if (c->state == CHILD_READY && (c->renewal == RENEWAL_NONE ||
+	    (stuck && !c->stuck)))
+		recycle_want(c, stuck, msg->text);
+}
+
 static void
 hear_message(struct gen *g, struct chan_msg *msg, pid_t pid)
 {
@@ -94,6 +107,8 @@ hear_message(struct gen *g, struct chan_msg *msg, pid_t pid)
 		return;
 	if (msg->kind == CHAN_UNFORKED && c->id < 0)
 		hear_unforked(g, msg->slot, msg->text);
+	else if (msg->kind == CHAN_RETIRE && c->id >= 0)
+		hear_retire(c, msg);
 	else if (c->state != CHILD_BOOTING)
 		return;
 	else if (msg->kind == (c->id < 0 ? CHAN_UP : CHAN_READY))

@@ -292,6 +292,7 @@ master_start_events(struct master *m, struct err *err)
 		event_add(&m->signals[i], NULL);
 	}
 	event_assign(&m->tidy, m->base, -1, 0, master_on_tidy, m);
+	watch_init(m);
 	return 0;
 }
 
@@ -400,6 +401,7 @@ master_fini(struct master *m)
 		return;
 	for (i = 0; i < nitems(m->signals); i++)
 		event_del(&m->signals[i]);
+	event_del(&m->watch);
 	event_base_free(m->base);
 }
 

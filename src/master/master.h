@@ -49,6 +49,13 @@ enum child_state {
 	CHILD_FAILED		/* its boot failed, which was told */
 };
 
+/* A ready worker that another one is to take the place of. */
+enum child_renewal {
+	RENEWAL_NONE,
+	RENEWAL_WANTED,		/* in its turn */
+	RENEWAL_ORDERED		/* it serves until the other one does */
+};
+
 struct child {
 	TAILQ_ENTRY(child)	 entry;
 	struct gen		*gen;
@@ -57,7 +64,12 @@ struct child {
 	uint32_t		 slot;
 	enum child_state	 state;
 	int64_t			 ready_ms;	/* when it became ready */
-	struct event		 timer;		/* it must boot, or be gone */
+	struct event		 timer;		/* it must boot, or be gone, */
+						/* or has its age */
+	enum child_renewal	 renewal;
+	bool			 stuck;		/* renewed out of turn */
+	bool			 killed;	/* by us, and that was told */
+	int64_t			 woken_ns;	/* request it was woken for */
 };
 TAILQ_HEAD(children, child);
 
@@ -77,6 +89,8 @@ struct gen {
 	struct event		 retry;		/* pending: backing off */
 	unsigned		 failures;	/* to boot, in a row */
 	unsigned		 quick;		/* useless lives, in a row */
+	unsigned		 crashes;	/* in a row, by a signal */
+	int64_t			 crash_ms;	/* when the last one was */
 	bool			 proved;	/* a worker was ready */
 	bool			 complete;	/* all were, at once */
 	bool			 retired;
@@ -115,6 +129,7 @@ struct master {
 	struct board		*board;
 	bool			*slot_taken;	/* what the board cannot say */
 	struct event		 tidy;
+	struct event		 watch;		/* next look at the board */
 	enum master_stop	 stop;
 	int			 code;		/* to exit with */
 	bool			 booted;	/* a worker was ready, ever */
@@ -172,14 +187,14 @@ void	gen_fill(struct gen *);
 void	gen_retire(struct gen *, int signo);
 /* To every process of it. */
 void	gen_signal(const struct gen *, int signo);
-/* Make its access log where only root can, so that workers can open it. */
-int	gen_make_access_log(const struct conf_app *, struct err *) MUSTCHECK;
+/* Make its log files where only root can, so that workers can open them. */
+int	gen_make_logs(const struct conf_app *, struct err *) MUSTCHECK;
 void	gen_on_worker_ready(struct gen *);
 /* who failed to boot: back off, or give the reload up. */
 void	gen_on_boot_failure(struct gen *, const char *who, int code,
 	    const char *why);
-/* A child died; at once: before it was of any use. */
-void	gen_on_death(struct gen *, bool at_once);
+/* A child died; at once: before it was of any use; crashed: by a signal. */
+void	gen_on_death(struct gen *, bool at_once, bool crashed);
 int	gen_count(const struct gen *, enum child_state);
 
 /* child.c */
@@ -199,6 +214,8 @@ void	child_fail(struct child *, int code, const char *why);
 void	child_free(struct child *);
 /* It serves or will; false once it was asked to leave, or failed. */
 bool	child_is_wanted(const struct child *);
+/* The same, but for one that another worker is to take the place of. */
+bool	child_is_kept(const struct child *);
 struct child *child_of_pid(struct gen *, pid_t);
 /* The worker that was ordered for this slot and has not shown itself. */
 struct child *child_on_slot(struct gen *, uint32_t slot);
@@ -216,6 +233,20 @@ void	hear_all(struct master *);
 
 /* reap.c */
 void	reap_all(struct master *);		/* SIGCHLD */
+
+/*
+ * recycle.c: workers that are to be replaced, in their turn one at a time, and
+ * each only when the one that comes after it serves.
+ */
+void	recycle_want(struct child *, bool stuck, const char *why);
+/* A worker is ready, or gone: whose turn is it? */
+void	recycle_go_on(struct gen *);
+/* Its age, with jitter, in ms; 0: it may grow as old as it likes. */
+int64_t	recycle_age(const struct gen *);
+
+/* watch.c: the deadlines a worker's own watchdog could not keep */
+void	watch_init(struct master *);
+void	watch_look(struct master *);
 
 /* stop.c */
 void	stop_gracefully(struct master *);	/* a second time: fast */

@@ -66,16 +66,23 @@ reap_memory(struct master *m, int status)
 	return m->oom_kills > before ? " (out of memory)" : "";
 }
 
+/* Of its own accord: what we did ourselves was told when we did it. */
+static bool
+reap_is_unexpected(const struct child *c)
+{
+	return child_is_wanted(c) && !c->stuck && !c->killed;
+}
+
 /* Why it ended, unless that was told already or is nobody's concern. */
 static void
-reap_log(const struct child *c, int status, const struct rusage *ru)
+reap_log(const struct child *c, int status, const char *memory,
+    const struct rusage *ru)
 {
 	const char *app = c->gen->app->name;
 
-	if (child_is_wanted(c))
+	if (reap_is_unexpected(c))
 		log_errorx("app %s: %s %s%s%s; peak memory %ld MB", app,
-		    child_name(c), reap_cause(status),
-		    reap_memory(c->gen->app->master, status),
+		    child_name(c), reap_cause(status), memory,
 		    child_request(c), ru->ru_maxrss / 1024);
 	else if (c->state == CHILD_FAILED || c->id < 0)
 		log_debug("app %s: %s %s", app, child_name(c),
@@ -102,9 +109,18 @@ reap_died_at_once(const struct child *c)
 {
 	const struct board *b = c->gen->app->master->board;
 
-	return c->state == CHILD_READY &&
+	return c->state == CHILD_READY && reap_is_unexpected(c) &&
 	    clock_ms() - c->ready_ms < REAP_SOON_MS &&
-	    (c->id < 0 || b->slots[c->slot].requests == 0);
+	    (c->id < 0 || b->slots[c->slot].count[COUNT_REQUESTS] == 0);
+}
+
+/* By a signal, and not one that somebody may have had a reason to send. */
+static bool
+reap_crashed(const struct child *c, int status, const char *memory)
+{
+	return reap_is_unexpected(c) && WIFSIGNALED(status) &&
+	    WTERMSIG(status) != SIGTERM &&
+	    (WTERMSIG(status) != SIGKILL || *memory != '\0');
 }
 
 static void
@@ -112,17 +128,20 @@ reap_child(struct child *c, int status, const struct rusage *ru)
 {
 	struct gen *g = c->gen;
 	const char *who = child_who(c);
+	const char *memory = reap_memory(g->app->master, status);
 	bool booting = c->state == CHILD_BOOTING;
 	bool at_once = reap_died_at_once(c);
+	bool crashed = reap_crashed(c, status, memory);
 
-	reap_log(c, status, ru);
+	reap_log(c, status, memory, ru);
 	if (c->id < 0)
 		reap_template(g);
 	else
 		child_free(c);
 	if (booting)
 		gen_on_boot_failure(g, who, 3, reap_cause(status));
-	gen_on_death(g, at_once);
+	gen_on_death(g, at_once, crashed);
+	recycle_go_on(g);
 	master_tidy(g->app->master);
 }
 

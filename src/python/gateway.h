@@ -7,6 +7,7 @@
 #ifndef PYTHON_GATEWAY_H
 #define PYTHON_GATEWAY_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 struct conf_app;
 struct pollcore;
 struct req;
+struct run;
 
 /* What the interpreter is told once. */
 struct py_setup {
@@ -61,6 +63,22 @@ int	py_worker_init(const struct py_worker *, struct err *) MUSTCHECK;
 
 /* Run atexit handlers and flush stdio. The process then leaves by _exit. */
 void	py_shutdown(void);
+
+/*
+ * For the watchdog, which never takes the GIL and waits for nobody longer than
+ * a fifth of a second. The Python stack of a thread, as text, written in that
+ * thread by a signal, so that it is had whoever holds the GIL; then those of
+ * all others that run Python, through the thread named. Return its length, cut
+ * to the size; 0: none could be had.
+ */
+size_t	py_dump_thread(pthread_t, char *out, size_t size);
+size_t	py_dump_others(pthread_t, char *out, size_t size);
+/*
+ * Raise saola.RequestTimeout in the request of this number, as soon as that can
+ * be done and only while it is in Python. Returns at once; true: it may have
+ * gone unnoticed between two system calls, so call it again in a while.
+ */
+bool	py_abort(struct run *, uint64_t number);
 
 /*
  * An async worker's poll core, and what it does beside Python's callbacks:

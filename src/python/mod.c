@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* import saola: version, worker_id, generation, disconnected(). */
+/* import saola: what the server tells its application, and is told by it. */
 #include "python/py.h"
 
+#include "base/clock.h"
 #include "conf/conf.h"
 #include "python/gateway.h"
 #include "python/mod.h"
+#include "python/py_abort.h"
 #include "python/wsgi.h"
 #include "req/req.h"
+#include "req/run.h"
+
+#define MOD_EXTEND_MAX	31536000
 
 static PyObject *mod_saola;
 
@@ -15,7 +20,8 @@ PyDoc_STRVAR(mod_doc,
 "\n"
 "version     of the server\n"
 "worker_id   0 .. workers-1, None outside of a worker\n"
-"generation  counts the reloads, None outside of a worker");
+"generation  counts the reloads, None outside of a worker\n"
+"RequestTimeout  raised in a request that is over its timeout");
 
 PyDoc_STRVAR(mod_disconnected_doc,
 "disconnected() -> bool\n"
@@ -30,8 +36,35 @@ mod_disconnected(PyObject *self UNUSED, PyObject *none UNUSED)
 	return PyBool_FromLong(req != NULL && req->io->gone(req));
 }
 
+PyDoc_STRVAR(mod_extend_timeout_doc,
+"extend_timeout(seconds)\n"
+"\n"
+"Let the running request take at least so many seconds from now, whatever the\n"
+"timeout setting says. Does nothing outside of a request, where there is no\n"
+"timeout, and when it is over already.");
+
+static PyObject *
+mod_extend_timeout(PyObject *self UNUSED, PyObject *seconds)
+{
+	const struct req *req = wsgi_current();
+	double s = PyFloat_AsDouble(seconds);
+
+	if (s == -1 && PyErr_Occurred() != NULL)
+		return NULL;
+	if (!(s >= 0 && s <= MOD_EXTEND_MAX)) {
+		PyErr_Format(PyExc_ValueError,
+		    "seconds must be from 0 to %d", MOD_EXTEND_MAX);
+		return NULL;
+	}
+	if (req != NULL && req->run != NULL)
+		run_extend(req->run, clock_ns() + (int64_t)(s * 1e9));
+	Py_RETURN_NONE;
+}
+
 static PyMethodDef mod_methods[] = {
 	{ "disconnected", mod_disconnected, METH_NOARGS, mod_disconnected_doc },
+	{ "extend_timeout", mod_extend_timeout, METH_O,
+	    mod_extend_timeout_doc },
 	{ NULL, NULL, 0, NULL }
 };
 
@@ -40,6 +73,9 @@ mod_exec(PyObject *mod)
 {
 	if (PyModule_AddStringConstant(mod, "version", SAOLA_VERSION) == -1 ||
 	    PyObject_SetAttrString(mod, "worker_id", Py_None) == -1)
+		return -1;
+	if (PyModule_AddObjectRef(mod, "RequestTimeout",
+	    py_abort_type()) == -1)
 		return -1;
 	return PyObject_SetAttrString(mod, "generation", Py_None);
 }

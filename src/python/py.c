@@ -13,6 +13,8 @@
 #include "conf/conf.h"
 #include "python/gateway.h"
 #include "python/mod.h"
+#include "python/py_abort.h"
+#include "python/py_dump.h"
 #include "python/py_err.h"
 #include "python/py_str.h"
 #include "python/wsgi.h"
@@ -212,7 +214,8 @@ py_boot(const struct py_setup *setup, struct err *err)
 		return err_set(err, "out of memory");
 	if (py_start(setup, err) == -1)
 		return -1;
-	if (py_str_init() == -1 || wsgi_init() == -1 || mod_import() == -1 ||
+	if (py_str_init() == -1 || py_dump_init() == -1 ||
+	    py_abort_init() == -1 || wsgi_init() == -1 || mod_import() == -1 ||
 	    py_set_path(&app->s.pythonpath) == -1 ||
 	    py_capture_output(app) == -1)
 		res = py_err_trace(err, 3);
@@ -294,7 +297,9 @@ py_worker_init(const struct py_worker *w, struct err *err)
 	int res = 0;
 
 	py_enter();
-	if (mod_set_worker(w) == -1 || wsgi_init_worker(w->multiprocess) == -1)
+	if (mod_set_worker(w) == -1 || py_dump_init_worker() == -1 ||
+	    py_abort_init_worker() == -1 ||
+	    wsgi_init_worker(w->multiprocess) == -1)
 		res = py_err_trace(err, 3);
 	py_leave();
 	return res;

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "python/gateway.h"
+#include "python/py_abort.h"
 #include "python/py_err.h"
 #include "python/py_str.h"
 #include "python/wsgi.h"
@@ -289,18 +290,30 @@ wsgi_respond(struct req *req, struct wsgi_start *start, PyObject *result)
 
 /*
  * The exception that is set ends the request. Who writes to a client that has
- * left gets an OSError from us: that one is no news.
+ * left gets an OSError from us: that one is no news, and neither is the one
+ * raised at the deadline.
  */
 static void
 wsgi_fail(struct req *req)
 {
-	if (req->resp.gone && PyErr_ExceptionMatches(PyExc_OSError))
+	if ((req->resp.gone && PyErr_ExceptionMatches(PyExc_OSError)) ||
+	    py_abort_is_ours(req->run))
 		PyErr_Clear();
 	else
 		py_err_log(req, "the application");
 	Py_BEGIN_ALLOW_THREADS
 	resp_abort(req);
 	Py_END_ALLOW_THREADS
+}
+
+/* What goes wrong in close() is only told. */
+static void
+wsgi_fail_close(struct req *req)
+{
+	if (py_abort_is_ours(req->run))
+		PyErr_Clear();
+	else
+		py_err_log(req, "close()");
 }
 
 /* Once, on every way out, when the last byte is with the kernel. */
@@ -316,14 +329,14 @@ wsgi_close(struct req *req, PyObject *result)
 		if (PyErr_ExceptionMatches(PyExc_AttributeError))
 			PyErr_Clear();
 		else
-			py_err_log(req, "close()");
+			wsgi_fail_close(req);
 		return;
 	}
 	Py_BEGIN_ALLOW_THREADS
 	resp_end(req);
 	Py_END_ALLOW_THREADS
 	if ((res = PyObject_CallNoArgs(close)) == NULL)
-		py_err_log(req, "close()");
+		wsgi_fail_close(req);
 	Py_XDECREF(res);
 	Py_DECREF(close);
 }
@@ -365,16 +378,15 @@ wsgi_run_in_context(struct req *req, struct wsgi_start *start,
 	Py_XDECREF(context);
 }
 
+/* With the GIL, and this request as the thread's. */
 static void
-wsgi_call(struct req *req)
+wsgi_serve_request(struct req *req)
 {
-	struct wsgi_start *start;
-	PyObject *input;
+	struct wsgi_start *start = wsgi_start_new(req);
+	PyObject *input = NULL;
 
-	py_enter();
-	wsgi_req = req;
-	start = wsgi_start_new(req);
-	input = start != NULL ? wsgi_input_new(&req->body) : NULL;
+	if (start != NULL)
+		input = wsgi_input_new(&req->body);
 	if (input != NULL) {
 		wsgi_run_in_context(req, start, input);
 		wsgi_input_free(input);
@@ -383,6 +395,17 @@ wsgi_call(struct req *req)
 	if (start != NULL)
 		wsgi_start_free(start);
 	wsgi_errors_flush(wsgi.errors);
+}
+
+static void
+wsgi_call(struct req *req)
+{
+	py_enter();
+	wsgi_req = req;
+	if (likely(py_abort_enter(req->run))) {
+		wsgi_serve_request(req);
+		py_abort_leave(req->run);
+	}
 	wsgi_req = NULL;
 	py_leave();
 	resp_end(req);

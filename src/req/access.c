@@ -268,7 +268,8 @@ static void
 access_put_why(struct access_line *l, const struct access_ctx *c)
 {
 	const struct resp *r = &c->req->resp;
-	const char *why = r->gone ? "aborted" : r->failed ? "truncated" : "ok";
+	const char *why = r->timed_out ? "timeout" : r->shed ? "shed" :
+	    r->gone ? "aborted" : r->failed ? "truncated" : "ok";
 
 	access_add(l, why, strlen(why));
 }

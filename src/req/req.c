@@ -37,6 +37,7 @@ req_reset(struct req *req)
 	req->proto = NULL;
 	req->io = NULL;
 	req->carrier = NULL;
+	req->run = NULL;
 	req->id = 0;
 	req->keep = req->whole = req->refused = false;
 	req->end_status = 0;

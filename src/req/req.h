@@ -44,12 +44,14 @@ struct req_io {
 
 struct access_log;
 struct req_conf;
+struct run;
 
 struct req {
 	const struct proto_ops	*proto;
 	const struct req_io	*io;
 	void			*carrier;	/* struct conn */
 	const struct req_conf	*conf;
+	struct run		*run;		/* that runs it now, or NULL */
 	uint16_t		 id;		/* FastCGI request id */
 	bool			 keep;		/* FCGI_KEEP_CONN */
 	bool			 whole;		/* arrived to its end */

@@ -13,6 +13,7 @@
 #include "proto/proto.h"
 #include "req/req.h"
 #include "req/resp_head.h"
+#include "req/run.h"
 
 #define RESP_MAX	(1024 * 1024)	/* head and what is buffered */
 #define RESP_VEC	64		/* pieces of one write */
@@ -31,6 +32,7 @@ resp_reset(struct resp *r)
 		buf_fini(&r->err);
 	r->err.max = FCGI_MAX_LENGTH;
 	r->err_sent = false;
+	r->timed_out = r->taken = r->shed = false;
 }
 
 void
@@ -194,6 +196,25 @@ resp_no_memory(struct req *req)
 	return IO_GONE;
 }
 
+/* Not where somebody else has answered, or broken the response off. */
+static bool
+resp_may_write(struct req *req)
+{
+	if (unlikely(!run_write(req->run)))
+		req->resp.gone = true;
+	return !req->resp.gone;
+}
+
+static enum io_result
+resp_wrote(struct req *req, enum io_result res, bool last)
+{
+	if (unlikely(!run_wrote(req->run, last && res == IO_DONE)))
+		res = IO_GONE;
+	if (res == IO_GONE)
+		req->resp.gone = true;
+	return res;
+}
+
 /* Every byte leaves through here; p has been taken into account before. */
 static enum io_result
 resp_send(struct req *req, const void *p, size_t n, bool last)
@@ -209,8 +230,10 @@ resp_send(struct req *req, const void *p, size_t n, bool last)
 			return resp_no_memory(req);
 		out = (struct str){ r->out.data + PROTO_FRAME_MAX,
 		    r->out.end - PROTO_FRAME_MAX };
-		r->head_out = true;
 	}
+	if (!resp_may_write(req))
+		return IO_GONE;
+	r->head_out = true;
 	r->ended = last;
 	if (last && n == 0 && out.len > 0 &&
 	    out.len <= req->proto->record_max && buf_len(&r->err) == 0 &&
@@ -219,9 +242,7 @@ resp_send(struct req *req, const void *p, size_t n, bool last)
 	else
 		res = resp_send_vec(req, out, (struct str){ p, n }, last);
 	buf_clear(&r->err);
-	if (res == IO_GONE)
-		r->gone = true;
-	else
+	if ((res = resp_wrote(req, res, last)) != IO_GONE)
 		r->wire = r->body;
 	return res;
 }
@@ -427,15 +448,16 @@ resp_send_record(struct req *req, int fd, int64_t *off, size_t n)
 	int64_t from = *off;
 	enum io_result res = IO_DONE;
 
+	if (!resp_may_write(req))
+		return IO_GONE;
 	if (v.iov_len > 0)
 		res = req->io->writev(req, &v, 1);
 	if (res == IO_DONE)
 		res = req->io->sendfile(req, fd, off, n);
 	r->wire += (uint64_t)(*off - from);
-	if (res == IO_GONE)
-		r->gone = true;
+	res = resp_wrote(req, res, false);
 	/* It shrank, and the frame has promised the bytes. */
-	else if (res == IO_DONE && *off - from < (int64_t)n)
+	if (res == IO_DONE && *off - from < (int64_t)n)
 		r->failed = true;
 	return r->failed ? IO_GONE : res;
 }

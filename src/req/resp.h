@@ -48,6 +48,9 @@ struct resp {
 	bool		 ended;		/* finished well */
 	bool		 failed;	/* broken after the head, R9 */
 	bool		 gone;		/* a write failed */
+	bool		 timed_out;	/* over its deadline: broken off, or */
+	bool		 taken;		/* answered in the thread's place */
+	bool		 shed;		/* it had waited too long before */
 	struct buf	 err;		/* text for the proxy's log, R17 */
 	bool		 err_sent;	/* some of it has left */
 };

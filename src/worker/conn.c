@@ -471,6 +471,15 @@ conn_flush(struct conn *c)
 	return 0;
 }
 
+void
+conn_answer(struct conn *c)
+{
+	if (conn_flush(c) == -1 || conn_poll_out(c))
+		return;
+	shutdown(c->fd, SHUT_WR);
+	c->shut = true;
+}
+
 /* Decode until the input is used up, a request is whole, or we must write. */
 static enum conn_want
 conn_chew(struct conn *c, struct proto_str *in)
@@ -661,7 +670,7 @@ conn_is_clean(const struct conn *c)
 static enum conn_want
 conn_close(struct conn *c)
 {
-	if (conn_is_clean(c))
+	if (conn_is_clean(c) && !conn_poll_out(c))
 		return CONN_OVER;
 	buf_fini(&c->in);
 	conn_drain(c);
@@ -682,7 +691,7 @@ conn_finish(struct conn *c)
 	if (r->failed || r->gone)
 		return CONN_OVER;
 	c->dec.ops->done(&c->dec, c->req->id);
-	if (!keep)
+	if (!keep || r->taken)
 		return conn_close(c);
 	conn_drop_req(c);
 	conn_set(c, CONN_IDLE);

@@ -104,4 +104,14 @@ extern const struct req_io conn_io_queued;	/* before: appends to c->out */
 /* Make a response that has begun look broken to the peer (R9), then close. */
 void	conn_break(struct conn *);
 
+/*
+ * The watchdog's, while it has taken or cut the response of c->req. conn_answer
+ * sends what conn_io_queued has gathered, as far as the peer takes it at once,
+ * and says that no more comes; conn_cut breaks off what has begun, mid: within
+ * a record, so that nothing may be put behind it; a thread that waits to write
+ * wakes.
+ */
+void	conn_answer(struct conn *);
+void	conn_cut(struct conn *, bool mid);
+
 #endif

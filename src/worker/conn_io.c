@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "req/run.h"
 #include "worker/conn.h"
 #include "worker/worker.h"
 
@@ -47,9 +48,9 @@ conn_io_must_leave(const struct conn *c)
 	return c->conns->stop != NULL && *c->conns->stop == STOP_FAST;
 }
 
-/* Wait until some bytes may be written. -1: gone, or too slow. */
+/* Until some bytes may be written. -1: gone, or too slow. */
 static int
-conn_io_wait(struct conn *c)
+conn_io_poll(struct conn *c)
 {
 	int64_t limit = c->conns->conf->client_ms;
 	int64_t end = limit > 0 ? clock_ms() + limit : INT64_MAX, left = -1;
@@ -73,6 +74,17 @@ conn_io_wait(struct conn *c)
 		if (n == 1 && p.revents & POLLOUT)
 			return 0;
 	}
+}
+
+/* The same, seen by the watchdog: only a wait is broken off. */
+static int
+conn_io_wait(struct conn *c)
+{
+	struct run *run = c->req->run;
+
+	if (!run_wait(run, RUN_WRITING, RUN_BLOCKED) || conn_io_poll(c) == -1)
+		return -1;
+	return run_wait(run, RUN_BLOCKED, RUN_WRITING) ? 0 : -1;
 }
 
 /* Drop n bytes from the front of a vector. */
@@ -243,4 +255,12 @@ conn_break(struct conn *c)
 	if (c->dec.ops->ends_body)
 		send(c->fd, record, sizeof(record), MSG_NOSIGNAL);
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+void
+conn_cut(struct conn *c, bool mid)
+{
+	if (!mid)
+		conn_break(c);
+	shutdown(c->fd, SHUT_RDWR);
 }

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* From the fork to the last exit of a worker, whatever its class. */
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "os/channel.h"
 #include "os/fds.h"
+#include "os/logfile.h"
 #include "os/title.h"
 #include "worker/watchdog.h"
 #include "worker/worker.h"
+
+#define WORKER_LONG	(5 * INT64_C(1000000))	/* peers may leave behind it */
 
 /* In the order of the worker_class setting's choices. */
 const struct worker_class *const worker_classes[] = {
@@ -36,6 +43,82 @@ worker_slot(const struct worker *w)
 	return (uint32_t)(w->slot - w->board->slots);
 }
 
+void
+worker_retire(struct worker *w, enum worker_retire how, const char *fmt, ...)
+{
+	struct chan_msg msg = { .kind = CHAN_RETIRE, .slot = worker_slot(w),
+		.code = how };
+	int was = w->retiring;
+	va_list ap;
+
+	if (was >= (int)how || w->stop != STOP_NO ||
+	    !atomic_compare_exchange_strong(&w->retiring, &was, how))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg.text, sizeof(msg.text), fmt, ap);
+	va_end(ap);
+	if (channel_send(w->channel, &msg, sizeof(msg)) == -1)
+		w->retiring = was;
+}
+
+void
+worker_make_runs(struct worker *w, unsigned n)
+{
+	unsigned i;
+
+	w->runs = aligned_alloc(_Alignof(struct run), n * sizeof(*w->runs));
+	if (w->runs == NULL)
+		log_fatalx(1, "out of memory");
+	for (i = 0; i < n; i++)
+		run_init(&w->runs[i], w->slot + i);
+	w->nruns = n;
+}
+
+/* Up to jitter more, so that workers do not grow old together. */
+static int64_t
+worker_max_requests(const struct app_settings *s)
+{
+	int64_t jitter = s->max_requests_jitter;
+
+	if (s->max_requests == 0)
+		return 0;
+	if (jitter == -1)
+		jitter = s->max_requests / 10;
+	return s->max_requests + arc4random_uniform((uint32_t)jitter + 1);
+}
+
+static void
+worker_set_limits(struct worker *w)
+{
+	const struct app_settings *s = &w->app->s;
+	const int64_t ms = 1000000;
+
+	w->limits.timeout_ns = s->timeout * ms;
+	w->limits.grace_ns = s->abort_grace * ms;
+	w->limits.slow_ns = s->slow_timeout * ms;
+	w->limits.queue_ns = s->queue_timeout * ms;
+	w->limits.long_ns = WORKER_LONG;
+	if (s->timeout > 0 && w->limits.timeout_ns < WORKER_LONG)
+		w->limits.long_ns = w->limits.timeout_ns;
+	if (s->slow_timeout > 0 && w->limits.slow_ns < w->limits.long_ns)
+		w->limits.long_ns = w->limits.slow_ns;
+	w->limits.requests = worker_max_requests(s);
+	w->limits.memory_soft = s->memory_soft;
+	w->limits.memory_hard = s->memory_hard;
+}
+
+static int
+worker_open_slow_log(struct worker *w, struct err *err)
+{
+	const char *path = w->app->s.slow_logfile;
+
+	w->slow_fd = -1;
+	if (path == NULL || *path == '\0')
+		return 0;
+	w->slow_fd = logfile_open(path, (uid_t)-1, (gid_t)-1, err);
+	return w->slow_fd == -1 ? -1 : 0;
+}
+
 static int
 worker_boot(struct worker *w, const struct py_setup *setup, struct err *err)
 {
@@ -44,7 +127,10 @@ worker_boot(struct worker *w, const struct py_setup *setup, struct err *err)
 		.multiprocess = conf_workers(w->app, NULL, 0) > 1
 	};
 
-	if (watchdog_start(w, err) == -1)
+	w->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	worker_set_limits(w);
+	if (worker_open_slow_log(w, err) == -1 ||
+	    watchdog_start(w, err) == -1)
 		return -1;
 	if (setup != NULL &&
 	    (py_boot(setup, err) == -1 || py_load(w->app, err) == -1))
@@ -93,6 +179,9 @@ worker_run(struct worker *w, const struct py_setup *setup)
 	chan_say(w->channel, CHAN_READY, worker_slot(w), NULL);
 	w->class->run(w);
 	w->awake = true;
+	/* A thread that never ends may have the interpreter for itself. */
+	if (w->stuck > 0)
+		_exit(1);
 	py_shutdown();
 	_exit(0);
 }

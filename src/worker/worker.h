@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "os/listener.h"
 #include "python/gateway.h"
+#include "req/run.h"
 #include "state/scoreboard.h"
 
 /* How a worker was asked to leave; only grows. */
@@ -37,6 +38,14 @@ enum worker_boot {
 
 struct worker_class;
 
+/* What the settings say about requests and about growing old; 0: no limit. */
+struct worker_limits {
+	int64_t	 timeout_ns, grace_ns, slow_ns, queue_ns;
+	int64_t	 long_ns;			/* the least that is noted */
+	int64_t	 requests;			/* jitter drawn */
+	int64_t	 memory_soft, memory_hard;	/* bytes */
+};
+
 struct worker {
 	const struct conf_app	*app;
 	struct listener		*const *listeners;
@@ -54,6 +63,16 @@ struct worker {
 	_Atomic int		 stop;		/* enum worker_stop */
 	_Atomic bool		 reopen;	/* USR1: reopen the logs */
 	_Atomic bool		 awake;		/* run has seen stop */
+	struct worker_limits	 limits;
+	struct run		*runs;		/* its threads, nruns of them */
+	_Atomic unsigned	 nruns;
+	_Atomic unsigned	 stuck;		/* of them, given up for good */
+	_Atomic bool		 dozing;	/* the watchdog: wake it */
+	_Atomic int		 retiring;	/* enum worker_retire: said */
+	_Atomic int64_t		 served;	/* where max_requests counts */
+	_Atomic int64_t		 sample_ns;	/* next look at memory */
+	int			 statm_fd;
+	int			 slow_fd;	/* -1: the error log */
 };
 
 /*
@@ -78,6 +97,22 @@ extern const struct worker_class worker_sync, worker_async;
 void	worker_run(struct worker *, const struct py_setup *setup) NORETURN;
 
 /*
+ * Make room for so many threads that run requests, with a slot each from the
+ * worker's own on; for init. Each of them calls run_enter first.
+ */
+void	worker_make_runs(struct worker *, unsigned n);
+
+/* How a worker asks to be replaced; only grows. */
+enum worker_retire {
+	RETIRE_NO,
+	RETIRE_SOON,		/* in its turn, when its replacement serves */
+	RETIRE_STUCK		/* out of turn: a request does not end */
+};
+/* Ask once, without waiting; the master says why in the log. */
+void	worker_retire(struct worker *, enum worker_retire, const char *, ...)
+	    PRINTFLIKE(3, 4);
+
+/*
  * Messages over the channel, worker and template to master. Who speaks is the
  * pid the kernel gives; of a worker that is forked the master knows it from
  * CHAN_FORKED, which comes when the worker is its child.
@@ -87,7 +122,8 @@ enum chan_kind {
 	CHAN_FORKED,		/* worker: it exists */
 	CHAN_READY,		/* worker: it serves */
 	CHAN_FAILED,		/* boot failed, with text */
-	CHAN_UNFORKED		/* template: that order failed, with text */
+	CHAN_UNFORKED,		/* template: that order failed, with text */
+	CHAN_RETIRE		/* worker: replace me, with text and how */
 };
 /* Order, master to template: fork one worker, or leave the terminal. */
 #define ORDER_DETACH	(-1)
@@ -99,7 +135,8 @@ struct chan_msg {
 	int32_t	 kind;		/* enum chan_kind */
 	uint32_t slot;		/* of the order, FORKED or not carried out */
 	int32_t	 code;		/* FAILED: exit code it deserves */
-	char	 text[1024];	/* FAILED: one sentence */
+				/* RETIRE: enum worker_retire */
+	char	 text[1024];	/* one sentence */
 };
 /* Tell the master; false if there is none any more. */
 bool	chan_say(int channel, enum chan_kind, uint32_t slot,

@@ -27,6 +27,7 @@
 #include "event/pollcore.h"
 #include "req/access_log.h"
 #include "worker/conn_conf.h"
+#include "worker/serve.h"
 #include "worker/siblings.h"
 #include "worker/worker.h"
 
@@ -320,6 +321,7 @@ async_want(struct async *s, struct async_conn *ac, enum conn_want want)
 	case CONN_RUN:
 		conns_leave(c);
 		c->req->io = &async_io;
+		c->req->start_ns = s->conns.now_ns;
 		ac->fresh = true;
 		async_note(s, ac);
 		return;
@@ -584,8 +586,6 @@ async_begin(struct async *s, struct async_conn *ac)
 
 	ac->fresh = false;
 	ac->runs = true;
-	req->start_ns = s->conns.now_ns;
-	s->w->slot->requests++;
 	s->w->gateway->begin(req);
 	/* It waits for something: a client that leaves is to be noticed. */
 	if (!ac->over && !ac->lost &&
@@ -593,14 +593,14 @@ async_begin(struct async *s, struct async_conn *ac)
 		async_lose(s, ac);
 }
 
+/* Its count and its line. */
 static void
-async_log(struct async *s, struct req *req)
+async_account(struct async *s, struct req *req)
 {
-	if (req->conf->access == NULL)
-		return;
-	if (atomic_exchange(&s->w->reopen, false))
+	if (req->conf->access != NULL &&
+	    atomic_exchange(&s->w->reopen, false))
 		access_log_reopen(req->conf->access);
-	access_log_write(req->conf->access, req, clock_ns());
+	serve_account(s->w->slot, req, clock_ns());
 }
 
 /* The response is over and with the kernel, or the peer is lost. */
@@ -609,7 +609,7 @@ async_complete(struct async *s, struct async_conn *ac)
 {
 	ac->runs = ac->over = ac->full = false;
 	ac->news = 0;
-	async_log(s, ac->c->req);
+	async_account(s, ac->c->req);
 	if (ac->lost)
 		async_drop(s, ac);
 	else

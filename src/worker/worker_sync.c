@@ -21,8 +21,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "req/access_log.h"
 #include "worker/conn_conf.h"
+#include "worker/serve.h"
 #include "worker/siblings.h"
 #include "worker/worker.h"
 
@@ -120,6 +120,8 @@ sync_init(struct worker *w, struct err *err)
 		return -1;
 	conns_init(&s->conns, &s->conf);
 	s->conns.stop = &w->stop;
+	worker_make_runs(w, 1);
+	run_enter(w->runs);
 	siblings_init(&s->siblings, w->board, w->slot, w->app->name);
 	sync_init_listeners(s);
 	if ((s->ep = epoll_create1(EPOLL_CLOEXEC)) == -1)
@@ -131,24 +133,11 @@ sync_init(struct worker *w, struct err *err)
 static void
 sync_call(struct sync *s, struct req *req)
 {
-	struct worker *w = s->w;
-
 	/* Now: the clock was read after the last request, or the last wait. */
-	req->start_ns = s->conns.now_ns;
-	slot_begin(w->slot, req->start_ns,
-	    req->params.known[PARAM_REQUEST_METHOD],
-	    req->params.known[PARAM_REQUEST_URI]);
-	w->gateway->call(req);
-	resp_end(req);
-	slot_end(w->slot);
-	s->conns.now_ns = clock_ns();
+	s->conns.now_ns = serve_request(s->w, s->w->runs, req,
+	    s->conns.now_ns);
 	if (s->draining)
-		w->slot->stage = SLOT_DRAINING;
-	if (req->conf->access == NULL)
-		return;
-	if (atomic_exchange(&w->reopen, false))
-		access_log_reopen(req->conf->access);
-	access_log_write(req->conf->access, req, s->conns.now_ns);
+		s->w->slot->stage = SLOT_DRAINING;
 }
 
 static void

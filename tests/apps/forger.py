@@ -29,7 +29,8 @@ def application(environ, start_response):
             data = dice.randbytes(dice.randrange(3000))
         else:
             text = dice.choice([b"", b"\n", b"\xff" * 1024, b"%s%n"])
-            data = struct.pack(MESSAGE, dice.choice([-1, 0, 1, 2, 3, 4, 5]),
+            # Not 5: a worker may ask to be replaced.
+            data = struct.pack(MESSAGE, dice.choice([-1, 0, 1, 2, 3, 4, 6]),
                                dice.choice([0, 1, 2, 3, 2**32 - 1]),
                                dice.choice([-1, 0, 3, 255]), text)
         fds = [0] * dice.choice([0, 0, 0, 1, 5])

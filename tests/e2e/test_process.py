@@ -538,9 +538,9 @@ def test_graceful_timeout(saola, tmp_path):
     blocked = Blocked(server, tmp_path)
     server.signal(signal.SIGTERM)
     assert server.wait_exit() == 0
-    assert server.grep(r"worker 0 \(pid \d+\) killed: did not leave in time, "
-                       r"serving GET /process/gate\S+ for 0\.")
-    blocked.let_go()
+    assert server.grep(r"worker 0: GET /process/gate\S+: over "
+                       r"graceful_timeout, running for 0\.")
+    assert blocked.let_go().status == 504
 
 
 @pytest.mark.parametrize("numbers", [

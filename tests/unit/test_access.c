@@ -151,6 +151,11 @@ what_went_wrong_shows(void **state UNUSED)
 	assert_string_equal(line("%(s)s %(why)s"), "201 truncated");
 	req.resp.wire = 0;
 	assert_string_equal(line("%(b)s %(B)s"), "- 0");
+	req.resp.timed_out = true;
+	assert_string_equal(line("%(s)s %(why)s"), "201 timeout");
+	req.resp.timed_out = req.resp.failed = false;
+	req.resp.shed = true;
+	assert_string_equal(line("%(s)s %(why)s"), "201 shed");
 }
 
 static void

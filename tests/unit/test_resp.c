@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "req/req.h"
+#include "req/run.h"
 
 static struct req_conf conf = {
 	.params_size = 4096, .params.count_max = 100, .sendfile = true
@@ -652,6 +653,44 @@ a_file_is_cut_at_the_declared_length(void **state UNUSED)
 	close(fd);
 }
 
+/* The watchdog has moved the claim down: no byte leaves any more. */
+static void
+what_the_watchdog_has_taken_is_not_written(void **state UNUSED)
+{
+	static struct slot slot;
+	struct run run;
+
+	run_init(&run, &slot);
+	run_begin(&run, &req, 0);
+	assert_int_equal(run_seize(&run, run_number(run.claim)), RUN_OPEN);
+	assert_int_equal(start("200 OK"), 0);
+	assert_int_equal(resp_buffer(&req, "late", 4), 0);
+	assert_int_equal(resp_end(&req), IO_GONE);
+	resp_abort(&req);
+	run_end(&run);
+	assert_int_equal(writes, 0);
+	assert_true(req.resp.taken);
+}
+
+static void
+what_the_watchdog_has_cut_stays_cut(void **state UNUSED)
+{
+	static struct slot slot;
+	struct run run;
+
+	run_init(&run, &slot);
+	run_begin(&run, &req, 0);
+	assert_int_equal(start("200 OK"), 0);
+	assert_int_equal(resp_write(&req, "first", 5), IO_DONE);
+	assert_int_equal(run_seize(&run, run_number(run.claim)), RUN_SENT);
+	assert_int_equal(resp_write(&req, "never", 5), IO_GONE);
+	assert_int_equal(resp_end(&req), IO_GONE);
+	run_end(&run);
+	assert_int_equal(writes, 1);
+	assert_true(req.resp.failed);
+	assert_false(req.resp.gone);
+}
+
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -681,6 +720,8 @@ main(void)
 		TEST(files_leave_in_records),
 		TEST(a_file_that_shrinks_fails),
 		TEST(a_file_is_cut_at_the_declared_length),
+		TEST(what_the_watchdog_has_taken_is_not_written),
+		TEST(what_the_watchdog_has_cut_stays_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
