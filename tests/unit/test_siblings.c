@@ -26,8 +26,7 @@ setup(void **state UNUSED)
 static int
 teardown(void **state UNUSED)
 {
-	return munmap(board, sizeof(*board) +
-	    BOARD_ROOM * sizeof(board->slots[0]));
+	return munmap(board, sizeof(*board));
 }
 
 static void
