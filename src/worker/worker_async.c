@@ -338,6 +338,7 @@ async_want(struct async *s, struct async_conn *ac, enum conn_want want)
 	case CONN_RUN:
 		conns_leave(c);
 		c->req->io = &async_io;
+		c->req->start_ns = s->conns.now_ns;
 		ac->fresh = true;
 		async_note(s, ac);
 		return;
@@ -605,7 +606,6 @@ async_begin(struct async *s, struct async_conn *ac)
 
 	ac->fresh = false;
 	ac->runs = true;
-	req->start_ns = s->conns.now_ns;
 	if (serve_sheds(s->w, req, serve_waited(s->w->slot, req))) {
 		ac->over = true;
 		return;
@@ -618,6 +618,7 @@ async_begin(struct async *s, struct async_conn *ac)
 		async_lose(s, ac);
 }
 
+/* Its count and its line. */
 static void
 async_account(struct async *s, struct req *req)
 {
