@@ -43,6 +43,13 @@ siblings_look(struct siblings *s, int64_t now_ms)
 }
 
 bool
+siblings_any(struct siblings *s, int64_t now_ms)
+{
+	siblings_look(s, now_ms);
+	return s->n > 0;
+}
+
+bool
 siblings_has_better(struct siblings *s, int64_t now_ms, uint32_t held)
 {
 	unsigned i;

@@ -24,6 +24,8 @@ struct siblings {
 /* Mark our slot as one of this application's. */
 void	siblings_init(struct siblings *, const struct board *, struct slot *,
 	    const char *app);
+/* Whether there are any. */
+bool	siblings_any(struct siblings *, int64_t now_ms);
 /* Whether one is idle and holds fewer connections than this. */
 bool	siblings_has_better(struct siblings *, int64_t now_ms, uint32_t held);
 

@@ -47,6 +47,7 @@ static struct sync {
 	uint32_t	 held;		/* connections in the poll set */
 	uint32_t	 listening;	/* events listeners are polled for */
 	bool		 listed;	/* listeners are in the poll set */
+	bool		 several;	/* workers, by the settings */
 	bool		 draining;
 	int64_t		 rest_ms;	/* no listener is looked at before */
 	int		 yields;
@@ -123,6 +124,7 @@ sync_init(struct worker *w, struct err *err)
 	worker_make_runs(w, 1);
 	run_enter(w->runs);
 	siblings_init(&s->siblings, w->board, w->slot, w->app->name);
+	s->several = conf_workers(w->app, NULL, 0) > 1;
 	sync_init_listeners(s);
 	if ((s->ep = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		return err_set(err, "epoll: %s", strerror(errno));
@@ -252,6 +254,8 @@ sync_accept_bounded(struct sync *s, const struct conn_from *from)
 {
 	struct conn *c;
 
+	if (!s->several && !siblings_any(&s->siblings, sync_now_ms(s)))
+		return sync_accept(s, from);
 	sync_arm(s, SYNC_BOUND_NS);
 	c = sync_accept(s, from);
 	sync_arm(s, 0);

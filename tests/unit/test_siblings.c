@@ -34,6 +34,7 @@ one_alone_has_none(void **state UNUSED)
 {
 	siblings_init(&other, board, &board->slots[3], "blog");
 	board->slots[3].stage = SLOT_IDLE;
+	assert_false(siblings_any(&s, 0));
 	assert_false(siblings_has_better(&s, 0, 100));
 }
 
@@ -43,6 +44,7 @@ an_idle_one_that_holds_less_is_better(void **state UNUSED)
 	siblings_init(&other, board, &board->slots[5], "shop");
 	board->slots[5].stage = SLOT_IDLE;
 	board->slots[5].held = 2;
+	assert_true(siblings_any(&s, 0));
 	assert_false(siblings_has_better(&s, 0, 2));
 	assert_true(siblings_has_better(&s, 0, 3));
 	board->slots[5].stage = SLOT_BUSY;
