@@ -53,6 +53,7 @@ struct req {
 
 	int64_t			 accepted_ns;	/* first byte seen */
 	int64_t			 start_ns;	/* picked up by the worker */
+	int64_t			 entered_ns;	/* Python's turn began */
 };
 
 /* Per worker, const: what the settings say about every request. */
