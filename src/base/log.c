@@ -479,25 +479,27 @@ void
 log_rated(struct log_rate *rate, enum log_level level, const char *fmt, ...)
 {
 	struct log_text text;
-	int64_t now = clock_ms();
+	int64_t now = clock_ms(), until;
 	int saved = errno;
+	uint64_t missed;
 	va_list ap;
 
 	if (!log_is_on(level))
 		return;
-	if (now < rate->until) {
-		rate->missed++;
+	until = rate->until;
+	if (now < until || !atomic_compare_exchange_strong(&rate->until,
+	    &until, now + 1000)) {
+		atomic_fetch_add(&rate->missed, 1);
 		return;
 	}
+	missed = atomic_exchange(&rate->missed, 0);
 	text.len = 0;
 	va_start(ap, fmt);
 	log_text_vadd(&text, fmt, ap);
 	va_end(ap);
-	if (rate->missed > 0)
+	if (missed > 0)
 		log_text_add(&text, " (and %llu more before)",
-		    (unsigned long long)rate->missed);
+		    (unsigned long long)missed);
 	log_put(level, text.s, text.len);
-	rate->until = now + 1000;
-	rate->missed = 0;
 	errno = saved;
 }

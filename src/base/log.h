@@ -67,8 +67,8 @@ void	log_block_to(int fd, enum log_level, const char *prefix,
  * counted and told with the next line. Static storage, zero at start.
  */
 struct log_rate {
-	int64_t	 until;		/* clock_ms when the next line is allowed */
-	uint64_t missed;
+	_Atomic(int64_t) until;	/* clock_ms when the next line is allowed */
+	_Atomic(uint64_t) missed;
 };
 void	log_rated(struct log_rate *, enum log_level, const char *, ...)
 	    PRINTFLIKE(3, 4);

@@ -311,6 +311,20 @@ conf_check_root_path(struct conf_app *app, struct err *err)
 	return 0;
 }
 
+/* As Gunicorn does; a reader of --print-config sees why. */
+static int
+conf_check_threads(struct conf_app *app, struct err *err UNUSED)
+{
+	if (app->s.worker_class != CLASS_SYNC || app->s.threads == 1)
+		return 0;
+	app->s.worker_class = CLASS_THREADED;
+	layer_set_source(app->source, setting_find("worker_class"),
+	    "threads is more than 1");
+	log_info("app %s: the class of its workers is threaded, since threads "
+	    "is %d", app->name, (int)app->s.threads);
+	return 0;
+}
+
 static int
 conf_check_app(struct conf_app *app, struct err *err)
 {
@@ -319,6 +333,7 @@ conf_check_app(struct conf_app *app, struct err *err)
 		conf_check_bind,
 		conf_check_env,
 		conf_check_root_path,
+		conf_check_threads,
 	};
 	size_t i;
 
@@ -467,5 +482,12 @@ conf_workers(const struct conf_app *app, char *why, size_t size)
 		return w->max;
 	}
 	machine_read("", &m);
-	return machine_workers(&m, why, size);
+	return machine_workers(&m, app->s.worker_class == CLASS_SYNC, why,
+	    size);
+}
+
+int
+conf_threads(const struct conf_app *app)
+{
+	return app->s.worker_class == CLASS_THREADED ? (int)app->s.threads : 1;
 }

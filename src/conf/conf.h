@@ -48,6 +48,8 @@ void	conf_free(struct conf *);
 
 /* The application's number of workers: a number, or automatic worked out. */
 int	conf_workers(const struct conf_app *, char *why, size_t size);
+/* Requests that one of them runs at once. */
+int	conf_threads(const struct conf_app *);
 
 /* --help, --print-config, and the documents made from the table, to stdout. */
 void	conf_help(void);

@@ -113,14 +113,15 @@ machine_read(const char *root, struct machine *m)
 }
 
 int
-machine_workers(const struct machine *m, char *why, size_t size)
+machine_workers(const struct machine *m, bool single, char *why, size_t size)
 {
 	int64_t fit = m->memory / MACHINE_WORKER;
-	int n = m->cpus > INT_MAX / 4 ? INT_MAX / 2 : 2 * m->cpus + 1;
+	int cpus = m->cpus < INT_MAX / 4 ? m->cpus : INT_MAX / 4;
+	int n = single ? 2 * cpus + 1 : cpus;
 
 	if (m->memory == 0 || fit >= n) {
-		snprintf(why, size, "2 × %d CPU%s + 1", m->cpus,
-		    m->cpus == 1 ? "" : "s");
+		snprintf(why, size, "%s%d CPU%s%s", single ? "2 × " : "",
+		    m->cpus, m->cpus == 1 ? "" : "s", single ? " + 1" : "");
 		return n;
 	}
 	if (fit < 1)

@@ -3,6 +3,7 @@
 #ifndef CONF_MACHINE_H
 #define CONF_MACHINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,12 @@ struct machine {
  * and the cgroups' memory.max. root is put in front of /proc and /sys ("").
  */
 void	machine_read(const char *root, struct machine *);
-/* Sync workers for it; why says how they come about. */
-int	machine_workers(const struct machine *, char *why, size_t size);
+/*
+ * Workers for it, by what one is: a worker that waits with its request leaves
+ * its CPU to others, one with several requests at once does not. why says how
+ * they come about.
+ */
+int	machine_workers(const struct machine *, bool single, char *why,
+	    size_t size);
 
 #endif

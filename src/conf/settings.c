@@ -166,12 +166,34 @@ setting_next_choice(const char **at, struct str *name)
 	return true;
 }
 
+/* Names that other servers have for a choice. */
+static const struct {
+	const char	*setting;
+	const char	*alias, *choice;
+} setting_aliases[] = {
+	{ "worker_class", "gthread", "threaded" },
+	{ "worker_class", "asgi", "async" },
+	{ "worker_class", "uvicorn.workers.UvicornWorker", "async" },
+};
+
+static const char *
+setting_unalias(const struct setting *row, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(setting_aliases); i++)
+		if (strcmp(setting_aliases[i].setting, row->name) == 0 &&
+		    strcmp(setting_aliases[i].alias, text) == 0)
+			return setting_aliases[i].choice;
+	return text;
+}
+
 static int
 setting_parse_enum(const struct setting *row, void *field, const char *text,
     struct err *err)
 {
-	struct str word = { text, strlen(text) }, name;
-	const char *at = row->choices;
+	const char *choice = setting_unalias(row, text), *at = row->choices;
+	struct str word = { choice, strlen(choice) }, name;
 	int i;
 
 	for (i = 0; setting_next_choice(&at, &name); i++) {

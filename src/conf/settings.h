@@ -44,6 +44,7 @@ struct app_settings {
 #undef APP
 
 /* Values of the ENUM settings, in the order of their choices. */
+enum { CLASS_SYNC, CLASS_THREADED, CLASS_ASYNC };
 enum { PROTOCOL_AUTO, PROTOCOL_FASTCGI, PROTOCOL_UWSGI };
 enum { PATH_PARAMS, PATH_REQUEST_URI };
 enum { SCHEME_AUTO, SCHEME_HTTP, SCHEME_HTTPS };

@@ -58,17 +58,38 @@ child_who(const struct child *c)
 	return c->id < 0 ? "template" : "worker";
 }
 
+/* How many requests the worker runs, and the one that has run longest. */
+static unsigned
+child_requests(const struct child *c, struct slot_view *longest)
+{
+	const struct slot *s = &c->gen->app->master->board->slots[c->slot];
+	struct slot_view v;
+	unsigned n = 0;
+	uint32_t i;
+
+	for (i = 0; i < c->nslots; i++)
+		if (slot_read(&s[i], &v) && (n++ == 0 ||
+		    v.start_ns < longest->start_ns))
+			*longest = v;
+	return n;
+}
+
+/* ", serving GET /x for 3.2 s and 2 more", or nothing. */
 const char *
 child_request(const struct child *c)
 {
 	static char text[sizeof(struct slot_view) + 64];
 	struct slot_view v;
+	unsigned n = child_requests(c, &v);
+	char more[32] = "";
 
 	*text = '\0';
-	if (c->id >= 0 &&
-	    slot_read(&c->gen->app->master->board->slots[c->slot], &v))
-		snprintf(text, sizeof(text), ", serving %s %s for %.1f s",
-		    v.method, v.uri, (double)(clock_ns() - v.start_ns) / 1e9);
+	if (n > 1)
+		snprintf(more, sizeof(more), " and %u more", n - 1);
+	if (n > 0)
+		snprintf(text, sizeof(text), ", serving %s %s for %.1f s%s",
+		    v.method, v.uri, (double)(clock_ns() - v.start_ns) / 1e9,
+		    more);
 	return text;
 }
 
@@ -131,7 +152,7 @@ child_free(struct child *c)
 	struct gen *g = c->gen;
 
 	event_del(&c->timer);
-	master_give_slot(g->app->master, c->slot);
+	master_give_slots(g->app->master, c->slot, c->nslots);
 	TAILQ_REMOVE(&g->workers, c, entry);
 	free(c);
 }
@@ -224,21 +245,23 @@ int
 child_order(struct gen *g)
 {
 	struct chan_order order = { .worker = child_free_id(g) };
+	uint32_t nslots = (uint32_t)conf_threads(g->conf);
 	struct child *c;
 	int slot;
 
-	slot = master_take_slot(g->app->master);
+	slot = master_take_slots(g->app->master, nslots);
 	if (slot == -1)
 		return -1;
 	order.slot = (uint32_t)slot;
 	if (channel_send(g->near, &order, sizeof(order)) == -1) {
 		log_warn("app %s: order to the template", g->app->name);
-		master_give_slot(g->app->master, order.slot);
+		master_give_slots(g->app->master, order.slot, nslots);
 		return -1;
 	}
 	c = xcalloc(1, sizeof(*c));
 	child_init(c, g, order.worker);
 	c->slot = order.slot;
+	c->nslots = nslots;
 	c->state = CHILD_ORDERED;
 	TAILQ_INSERT_TAIL(&g->workers, c, entry);
 	child_set_timer(c, g->conf->s.startup_timeout);

@@ -2,6 +2,7 @@
 /* A generation: from the first boot of its template to its last worker. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,14 +187,34 @@ gen_stop_last(struct gen *g)
 		child_stop(last, SIGTERM);
 }
 
+/*
+ * "3 workers × 8 threads = 24 requests at once", "3 workers × 1000
+ * connections"; of one thread it is plain.
+ */
+static void
+gen_log_ready(const struct gen *g)
+{
+	int threads = conf_threads(g->conf);
+	char text[80] = "";
+
+	if (g->conf->s.worker_class == CLASS_ASYNC)
+		snprintf(text, sizeof(text), " × %d connections",
+		    (int)g->conf->s.worker_connections);
+	if (g->conf->s.worker_class == CLASS_THREADED)
+		snprintf(text, sizeof(text), " × %d thread%s = %d requests at "
+		    "once", threads, threads == 1 ? "" : "s",
+		    g->target * threads);
+	log_info("app %s: ready (%d worker%s%s)", g->app->name, g->target,
+	    g->target == 1 ? "" : "s", text);
+}
+
 static void
 gen_check_complete(struct gen *g)
 {
 	if (g->complete || gen_count(g, CHILD_READY) != g->target)
 		return;
 	g->complete = true;
-	log_info("app %s: ready (%d worker%s)", g->app->name, g->target,
-	    g->target == 1 ? "" : "s");
+	gen_log_ready(g);
 	if (g == g->app->next)
 		reload_on_ready(g);
 }

@@ -54,28 +54,29 @@ config_put(struct config *c)
 }
 
 int
-master_take_slot(struct master *m)
+master_take_slots(struct master *m, uint32_t n)
 {
-	uint32_t i;
+	uint32_t i, run = 0;
 
-	for (i = 0; i < BOARD_ROOM && m->slot_taken[i]; i++)
-		;
-	if (i == BOARD_ROOM) {
-		log_warnx("more than %u workers: no slot is free", i);
+	for (i = 0; i < BOARD_ROOM && run < n; i++)
+		run = m->slot_taken[i] ? 0 : run + 1;
+	if (run < n) {
+		log_warnx("more than %d requests at once: no slot is free",
+		    BOARD_ROOM);
 		return -1;
 	}
-	m->slot_taken[i] = true;
-	m->board->slots[i].stage = SLOT_BOOTING;
-	if (m->board->nslots <= i)
-		m->board->nslots = i + 1;
-	return (int)i;
+	if (m->board->nslots < i)
+		m->board->nslots = i;
+	memset(&m->slot_taken[i - n], true, n);
+	m->board->slots[i - n].stage = SLOT_BOOTING;
+	return (int)(i - n);
 }
 
 void
-master_give_slot(struct master *m, uint32_t i)
+master_give_slots(struct master *m, uint32_t first, uint32_t n)
 {
-	m->slot_taken[i] = false;
-	memset(&m->board->slots[i], 0, sizeof(m->board->slots[i]));
+	memset(&m->slot_taken[first], false, n);
+	memset(&m->board->slots[first], 0, n * sizeof(m->board->slots[0]));
 }
 
 /* The log file belongs to the user of the applications, if it is one user. */

@@ -61,7 +61,8 @@ struct child {
 	struct gen		*gen;
 	pid_t			 pid;		/* 0: none known */
 	int			 id;		/* -1: the template */
-	uint32_t		 slot;
+	uint32_t		 slot;		/* the first of nslots */
+	uint32_t		 nslots;
 	enum child_state	 state;
 	int64_t			 ready_ms;	/* when it became ready */
 	struct event		 timer;		/* it must boot, or be gone, */
@@ -146,9 +147,9 @@ void	config_put(struct config *);
 void	master_tidy(struct master *);
 /* A worker became ready, or an application failed: who must know? */
 void	master_notice(struct master *);
-/* Take a free slot of the board; -1 if there is none. */
-int	master_take_slot(struct master *);
-void	master_give_slot(struct master *, uint32_t);
+/* Take n free slots of the board in a row: the first, -1 if there are none. */
+int	master_take_slots(struct master *, uint32_t n);
+void	master_give_slots(struct master *, uint32_t first, uint32_t n);
 /* Take what the configuration says about the error log. */
 int	master_set_log(const struct conf *, struct err *) MUSTCHECK;
 

@@ -103,15 +103,25 @@ reap_template(struct gen *g)
 	g->template.state = CHILD_NONE;
 }
 
+static bool
+reap_has_served(const struct child *c)
+{
+	const struct board *b = c->gen->app->master->board;
+	uint32_t i;
+
+	for (i = 0; i < c->nslots; i++)
+		if (b->slots[c->slot + i].count[COUNT_REQUESTS] > 0)
+			return true;
+	return false;
+}
+
 /* It was ready, and died soon and without having been of any use. */
 static bool
 reap_died_at_once(const struct child *c)
 {
-	const struct board *b = c->gen->app->master->board;
-
 	return c->state == CHILD_READY && reap_is_unexpected(c) &&
 	    clock_ms() - c->ready_ms < REAP_SOON_MS &&
-	    (c->id < 0 || b->slots[c->slot].count[COUNT_REQUESTS] == 0);
+	    (c->id < 0 || !reap_has_served(c));
 }
 
 /* By a signal, and not one that somebody may have had a reason to send. */

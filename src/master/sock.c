@@ -148,5 +148,6 @@ sock_options(const struct conf_app *app, struct listener_opts *o,
 	o->owner = owner.uid != (uid_t)-1 ? owner.uid : who.uid;
 	o->group = owner.gid != (gid_t)-1 ? owner.gid : who.gid;
 	o->allow = &s->allow_from;
+	o->nonblock = s->worker_class != CLASS_SYNC;
 	return 0;
 }

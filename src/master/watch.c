@@ -68,19 +68,36 @@ watch_over(struct child *c, const struct slot_view *v, int64_t now)
 	return INT64_MAX;
 }
 
+/* Of the requests that a worker runs the one that is due first. */
+static bool
+watch_first(const struct child *c, struct slot_view *first)
+{
+	const struct slot *s = &c->gen->app->master->board->slots[c->slot];
+	struct slot_view v;
+	bool found = false;
+	uint32_t i;
+
+	for (i = 0; i < c->nslots; i++) {
+		if (!slot_read(&s[i], &v) || v.deadline_ns <= 0)
+			continue;
+		if (!found || v.deadline_ns < first->deadline_ns)
+			*first = v;
+		found = true;
+	}
+	return found;
+}
+
 /* When this worker has to be looked at again; INT64_MAX: not at all. */
 static int64_t
 watch_child(struct child *c, int64_t now)
 {
 	int64_t timeout = c->gen->conf->s.timeout * WATCH_MS;
-	const struct board *b = c->gen->app->master->board;
 	struct slot_view v;
 
 	if (timeout == 0 || c->pid == 0 ||
 	    (c->state != CHILD_READY && c->state != CHILD_STOPPING))
 		return INT64_MAX;
-	if (!slot_read(&b->slots[c->slot], &v) || v.deadline_ns <= 0 ||
-	    v.deadline_ns >= now + timeout)
+	if (!watch_first(c, &v) || v.deadline_ns >= now + timeout)
 		return now + timeout;
 	if (v.deadline_ns > now)
 		return v.deadline_ns + WATCH_WAKE;

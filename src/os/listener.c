@@ -228,6 +228,20 @@ listener_adopt_name(struct listener *l, const char *name, struct err *err)
 	    "(LISTEN_FDNAMES)", l->text);
 }
 
+/*
+ * The flag belongs to the socket and not to the descriptor, so whoever else
+ * accepts there sees it too, and it is never taken back.
+ */
+static int
+listener_set_nonblock(const struct listener *l, struct err *err)
+{
+	int flags = fcntl(l->fd, F_GETFL);
+
+	if (fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) == -1)
+		return err_set(err, "%s: %s", l->text, strerror(errno));
+	return 0;
+}
+
 /* The kernel cuts a longer queue without a word. */
 static void
 listener_check_backlog(const char *text, int backlog)
@@ -271,6 +285,8 @@ listener_start(struct listener *l, const struct listener_opts *opts,
 	} else if (listener_bind(l, &a, opts, err) == -1)
 		return -1;
 	if (listener_listen(l, opts->backlog, err) == -1)
+		return -1;
+	if (opts->nonblock && listener_set_nonblock(l, err) == -1)
 		return -1;
 	l->len = sizeof(l->sock);
 	if (getsockname(l->fd, &l->sock.sa, &l->len) == -1)
@@ -316,6 +332,8 @@ listener_update(struct listener *l, const struct listener_opts *opts,
 	if (path != NULL && listener_give(l, path, opts, err) == -1)
 		return -1;
 	if (listener_listen(l, opts->backlog, err) == -1)
+		return -1;
+	if (opts->nonblock && listener_set_nonblock(l, err) == -1)
 		return -1;
 	l->nallow = 0;
 	return listener_allow_all(l, opts->allow, err);

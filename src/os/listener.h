@@ -15,7 +15,7 @@
 #include "os/addr.h"
 
 struct listener {
-	int		 fd;		/* CLOEXEC, blocking */
+	int		 fd;		/* CLOEXEC; blocks, unless asked */
 	char		*text;		/* as configured */
 	union addr_sock	 sock;		/* what getsockname says */
 	socklen_t	 len;
@@ -35,6 +35,7 @@ struct listener_opts {
 	uid_t		 owner;		/* -1: unchanged */
 	gid_t		 group;		/* -1: unchanged */
 	const struct strlist *allow;	/* allow_from; empty: loopback */
+	bool		 nonblock;	/* accept must not block; for good */
 };
 
 /*

@@ -31,6 +31,7 @@ struct py_worker {
 	int	 id;			/* 0..N-1, reused */
 	unsigned generation;
 	bool	 multiprocess;		/* more than one worker possible */
+	bool	 multithread;		/* several requests at once */
 };
 
 /*
@@ -60,6 +61,14 @@ void	py_fork_child(void);
 
 /* In the worker, after the fork and the load: fill module saola, warm up. */
 int	py_worker_init(const struct py_worker *, struct err *) MUSTCHECK;
+
+/*
+ * Once in every other thread that shall run requests: its own thread state.
+ * The name is also what Python's threading calls it.
+ */
+int	py_thread_start(const char *name, struct err *) MUSTCHECK;
+/* In the thread that booted: run Python's signal handlers that are due. */
+void	py_run_signals(void);
 
 /* Run atexit handlers and flush stdio. The process then leaves by _exit. */
 void	py_shutdown(void);

@@ -29,20 +29,22 @@
 			PY_STRING(PY_MINOR_VERSION)
 
 static struct {
-	PyThreadState	*thread;	/* while the GIL is not ours */
 	char		 prefix[128];
 } py;
+
+/* Of this thread, while the GIL is not its. */
+static _Thread_local PyThreadState *py_thread;
 
 void
 py_enter(void)
 {
-	PyEval_RestoreThread(py.thread);
+	PyEval_RestoreThread(py_thread);
 }
 
 void
 py_leave(void)
 {
-	py.thread = PyEval_SaveThread();
+	py_thread = PyEval_SaveThread();
 }
 
 const char *
@@ -291,6 +293,19 @@ py_fork_child(void)
 	py_leave();
 }
 
+/* The thread that imports it first is the main one to it. */
+static int
+py_init_threading(const struct py_worker *w)
+{
+	PyObject *threading;
+
+	if (!w->multithread)
+		return 0;
+	threading = PyImport_ImportModule("threading");
+	Py_XDECREF(threading);
+	return threading == NULL ? -1 : 0;
+}
+
 int
 py_worker_init(const struct py_worker *w, struct err *err)
 {
@@ -298,11 +313,58 @@ py_worker_init(const struct py_worker *w, struct err *err)
 
 	py_enter();
 	if (mod_set_worker(w) == -1 || py_dump_init_worker() == -1 ||
-	    py_abort_init_worker() == -1 ||
-	    wsgi_init_worker(w->multiprocess) == -1)
+	    py_abort_init_worker() == -1 || wsgi_init_worker(w) == -1 ||
+	    py_init_threading(w) == -1)
 		res = py_err_trace(err, 3);
 	py_leave();
 	return res;
+}
+
+/*
+ * Python makes up an object for a thread it did not start: "Dummy-1", a daemon.
+ * Threads inherit that from who starts them, and those of an application shall
+ * not be daemons because a request started them.
+ */
+static int
+py_name_thread(const char *name)
+{
+	PyObject *threading = PyImport_ImportModule("threading");
+	PyObject *thread = NULL, *text = PyUnicode_FromString(name);
+	int res = -1;
+
+	if (threading != NULL)
+		thread = PyObject_CallMethod(threading, "current_thread",
+		    NULL);
+	if (thread != NULL && text != NULL &&
+	    PyObject_SetAttrString(thread, "name", text) == 0)
+		res = PyObject_SetAttrString(thread, "_daemonic", Py_False);
+	Py_XDECREF(text);
+	Py_XDECREF(thread);
+	Py_XDECREF(threading);
+	return res;
+}
+
+int
+py_thread_start(const char *name, struct err *err)
+{
+	int res = 0;
+
+	if ((py_thread = PyThreadState_New(PyInterpreterState_Main())) == NULL)
+		return err_set(err, "out of memory");
+	py_enter();
+	if (py_name_thread(name) == -1)
+		res = py_err_trace(err, 3);
+	py_leave();
+	return res;
+}
+
+void
+py_run_signals(void)
+{
+	py_enter();
+	if (PyErr_CheckSignals() == -1)
+		py_err_log(NULL, "a signal handler");
+	py_leave();
 }
 
 /* Threads that are no daemons end first, as when Python itself ends. */

@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 
-/* The GIL, for the thread that booted the interpreter. */
+/* The GIL, for the thread that booted and those of py_thread_start. */
 void	py_enter(void);
 void	py_leave(void);
 

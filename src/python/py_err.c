@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exceptions as text. Tracebacks are printed by the interpreter itself, into a
- * StringIO in place of sys.stderr: that needs no import, so it works when the
- * application is out of stack or memory.
+ * Exceptions as text. Tracebacks are printed by the interpreter itself into a
+ * StringIO: that needs no import, so it works when the application is out of
+ * stack or memory. Not in place of sys.stderr, which other threads have too.
  */
 #include "python/py.h"
 
@@ -11,6 +11,10 @@
 #include "base/log.h"
 #include "python/py_err.h"
 #include "req/req.h"
+
+/* PyErr_Display to a file of ours: exported by Python 3.8 to 3.12. */
+PyAPI_FUNC(void) _PyErr_Display(PyObject *file, PyObject *type,
+    PyObject *value, PyObject *trace);
 
 /* An exception that was taken out of the thread. */
 struct py_exc {
@@ -49,19 +53,13 @@ py_exc_new_file(void)
 static PyObject *
 py_exc_print(const struct py_exc *e, const char *head)
 {
-	PyObject *file, *was, *text = NULL;
+	PyObject *file, *text;
 
 	if ((file = py_exc_new_file()) == NULL)
 		return NULL;
 	PyFile_WriteString(head, file);
-	was = PySys_GetObject("stderr");
-	Py_XINCREF(was);
-	if (PySys_SetObject("stderr", file) == 0) {
-		PyErr_Display(e->type, e->value, e->trace);
-		PySys_SetObject("stderr", was);
-		text = PyObject_CallMethod(file, "getvalue", NULL);
-	}
-	Py_XDECREF(was);
+	_PyErr_Display(file, e->type, e->value, e->trace);
+	text = PyObject_CallMethod(file, "getvalue", NULL);
 	Py_DECREF(file);
 	return text;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "python/gateway.h"
 #include "python/py_abort.h"
@@ -27,6 +28,7 @@
 static struct {
 	PyObject	*application;
 	PyObject	*errors;	/* wsgi.errors */
+	PyObject	*context;	/* what importing the application set */
 	bool		 warned_bytes;	/* this application returns bytes */
 	bool		 warned_body;	/* it sends one where there is none */
 } wsgi;
@@ -361,12 +363,15 @@ wsgi_run(struct req *req, struct wsgi_start *start, PyObject *input)
 	Py_XDECREF(args[1]);
 }
 
-/* In a context of its own, so that no variable leaks into the next request. */
+/*
+ * In a context of its own, so that no variable leaks into the next request. In
+ * every thread it begins as the one the application was imported in.
+ */
 static void
 wsgi_run_in_context(struct req *req, struct wsgi_start *start,
     PyObject *input)
 {
-	PyObject *context = PyContext_CopyCurrent();
+	PyObject *context = PyContext_Copy(wsgi.context);
 
 	if (context == NULL || PyContext_Enter(context) == -1) {
 		wsgi_fail(req);
@@ -394,13 +399,14 @@ wsgi_serve_request(struct req *req)
 		wsgi_fail(req);
 	if (start != NULL)
 		wsgi_start_free(start);
-	wsgi_errors_flush(wsgi.errors);
+	wsgi_errors_flush();
 }
 
 static void
 wsgi_call(struct req *req)
 {
 	py_enter();
+	req->entered_ns = clock_ns();
 	wsgi_req = req;
 	if (likely(py_abort_enter(req->run))) {
 		wsgi_serve_request(req);
@@ -422,9 +428,12 @@ wsgi_init(void)
 }
 
 int
-wsgi_init_worker(bool multiprocess)
+wsgi_init_worker(const struct py_worker *w)
 {
-	return wsgi_environ_init(wsgi.errors, multiprocess);
+	Py_XSETREF(wsgi.context, PyContext_CopyCurrent());
+	if (wsgi.context == NULL)
+		return -1;
+	return wsgi_environ_init(wsgi.errors, w);
 }
 
 const struct gateway wsgi_gateway = {

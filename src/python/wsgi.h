@@ -3,15 +3,14 @@
 #ifndef PYTHON_WSGI_H
 #define PYTHON_WSGI_H
 
-#include <stdbool.h>
-
 #include "python/py.h"
 
+struct py_worker;
 struct req;
 
 /* Types, once; then what is known in a worker. -1: exception set. */
 int	wsgi_init(void) MUSTCHECK;
-int	wsgi_init_worker(bool multiprocess) MUSTCHECK;
+int	wsgi_init_worker(const struct py_worker *) MUSTCHECK;
 /* The callable that requests go to; the reference is taken. */
 void	wsgi_serve(PyObject *application);
 /* The request this thread runs, NULL outside of one. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "python/gateway.h"
 #include "python/py_str.h"
 #include "python/wsgi_environ.h"
 #include "python/wsgi_file.h"
@@ -46,6 +47,7 @@ enum {
 /* entry: the computed ones, then one for each parameter that is kept. */
 struct env_template {
 	unsigned	 serial;	/* of the shape it was made for */
+	unsigned	 version;	/* counts its changes */
 	size_t		 n;
 	PyObject	*dict;
 	struct env_entry entry[];
@@ -149,6 +151,7 @@ env_remember(struct env_template *t, struct env_entry *e, PyObject *str)
 		return 0;
 	if (e->changes < CHANGES_MAX) {
 		e->changes++;
+		t->version++;
 		if (PyDict_SetItem(t->dict, e->key, str) == -1)
 			return -1;
 		e->dict = v;
@@ -272,31 +275,54 @@ env_template_new(const struct params *p)
 	return t;
 }
 
-/* The template of this shape; the slot may hold that of an earlier one. */
+/* The slot may hold the template of an earlier shape. */
+static struct env_template *
+env_template_find(const struct params *p)
+{
+	struct env_template *t = *params_shape_slot(p->shape);
+
+	return t != NULL && t->serial == params_shape_serial(p->shape) ? t :
+	    NULL;
+}
+
+/*
+ * The template of this shape; it stays as long as a request holds the shape.
+ * While a new dict is made the garbage collector may run, and with a finalizer
+ * of it other threads.
+ */
 static struct env_template *
 env_template_of(const struct params *p)
 {
-	void **slot = params_shape_slot(p->shape);
-	struct env_template *t = *slot;
+	struct env_template *t = env_template_find(p), *fresh, *was;
 
-	if (t != NULL && t->serial == params_shape_serial(p->shape))
+	if (t != NULL || (fresh = env_template_new(p)) == NULL)
 		return t;
-	*slot = NULL;
-	if (t != NULL)
-		env_template_free(t);
-	*slot = env_template_new(p);
-	return *slot;
+	if ((t = env_template_find(p)) != NULL) {
+		env_template_free(fresh);
+		return t;
+	}
+	was = *params_shape_slot(p->shape);
+	*params_shape_slot(p->shape) = fresh;
+	if (was != NULL)
+		env_template_free(was);
+	return fresh;
 }
 
+/* A copy that is older than the template's entries would mislead env_adapt. */
 static PyObject *
 env_copy(const struct params *p)
 {
 	struct env_template *t = env_template_of(p);
-	PyObject *env;
+	PyObject *env = NULL;
+	unsigned version;
 
-	if (t == NULL || (env = PyDict_Copy(t->dict)) == NULL)
+	if (t == NULL)
 		return NULL;
-	if (env_adapt(t, env, p) == -1)
+	do {
+		version = t->version;
+		Py_XSETREF(env, PyDict_Copy(t->dict));
+	} while (env != NULL && t->version != version);
+	if (env != NULL && env_adapt(t, env, p) == -1)
 		Py_CLEAR(env);
 	return env;
 }
@@ -380,7 +406,7 @@ wsgi_environ_new(const struct req *req, PyObject *input)
 }
 
 static PyObject *
-env_new_base(PyObject *errors, bool multiprocess)
+env_new_base(PyObject *errors, const struct py_worker *w)
 {
 	const struct {
 		const char	*key;
@@ -388,8 +414,8 @@ env_new_base(PyObject *errors, bool multiprocess)
 	} same[] = {
 		{ "wsgi.input", Py_None },
 		{ "wsgi.errors", errors },
-		{ "wsgi.multithread", Py_False },
-		{ "wsgi.multiprocess", multiprocess ? Py_True : Py_False },
+		{ "wsgi.multithread", w->multithread ? Py_True : Py_False },
+		{ "wsgi.multiprocess", w->multiprocess ? Py_True : Py_False },
 		{ "wsgi.run_once", Py_False },
 		{ "wsgi.input_terminated", Py_True },
 		{ "wsgi.file_wrapper", wsgi_file_type() },
@@ -405,8 +431,8 @@ env_new_base(PyObject *errors, bool multiprocess)
 }
 
 int
-wsgi_environ_init(PyObject *errors, bool multiprocess)
+wsgi_environ_init(PyObject *errors, const struct py_worker *w)
 {
-	Py_XSETREF(env_base, env_new_base(errors, multiprocess));
+	Py_XSETREF(env_base, env_new_base(errors, w));
 	return env_base == NULL ? -1 : 0;
 }

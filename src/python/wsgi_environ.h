@@ -3,14 +3,14 @@
 #ifndef PYTHON_WSGI_ENVIRON_H
 #define PYTHON_WSGI_ENVIRON_H
 
-#include <stdbool.h>
-
 #include "python/py.h"
 
+struct py_worker;
 struct req;
 
 /* What every environ has; errors is wsgi.errors. -1: exception set. */
-int	wsgi_environ_init(PyObject *errors, bool multiprocess) MUSTCHECK;
+int	wsgi_environ_init(PyObject *errors, const struct py_worker *)
+	    MUSTCHECK;
 /* A dict nobody else has. New reference, NULL with an exception set. */
 PyObject *wsgi_environ_new(const struct req *, PyObject *input);
 

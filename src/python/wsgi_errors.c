@@ -16,16 +16,26 @@
 
 #define ERRORS_LINE	65536	/* longest line that is waited for */
 
+#define ERRORS_MAX	3	/* streams: wsgi.errors, stdout, stderr */
+
+/* The beginning of a line that the running request has written. */
+struct errors_line {
+	enum log_level	 level;
+	struct buf	 text;
+};
+static _Thread_local struct errors_line errors_lines[ERRORS_MAX];
+
 struct errors {
 	PyObject_HEAD
-	enum log_level	 level;
-	struct buf	 line;		/* the beginning of one */
+	size_t		 number;	/* of errors_lines */
+	struct errors_line line;	/* outside of requests */
 };
 
 static PyTypeObject *errors_type;
+static size_t errors_count;
 
 static void
-errors_log(const struct errors *e, const char *text, size_t len)
+errors_log(const struct errors_line *l, const char *text, size_t len)
 {
 	struct req *req = wsgi_current();
 	char prefix[512], line[300];
@@ -37,45 +47,59 @@ errors_log(const struct errors *e, const char *text, size_t len)
 		    req_line(req, line, sizeof(line)));
 	else
 		snprintf(prefix, sizeof(prefix), "%s", py_prefix());
-	log_block(e->level, prefix, text, len);
+	log_block(l->level, prefix, text, len);
+}
+
+/* Requests of several threads do not write into each other's lines. */
+static struct errors_line *
+errors_line(struct errors *e)
+{
+	struct errors_line *l = &errors_lines[e->number];
+
+	if (wsgi_current() == NULL)
+		return &e->line;
+	if (l->text.max == 0)
+		buf_init(&l->text, ERRORS_LINE);
+	l->level = e->line.level;
+	return l;
 }
 
 /* What has gathered, in the log. */
 static void
-errors_flush(struct errors *e)
+errors_flush(struct errors_line *l)
 {
-	if (buf_len(&e->line) > 0)
-		errors_log(e, buf_head(&e->line), buf_len(&e->line));
-	buf_clear(&e->line);
+	if (buf_len(&l->text) > 0)
+		errors_log(l, buf_head(&l->text), buf_len(&l->text));
+	buf_clear(&l->text);
 }
 
 /* Keep it until its line ends; one that is too long does not wait. */
 static void
-errors_keep(struct errors *e, const char *text, size_t len)
+errors_keep(struct errors_line *l, const char *text, size_t len)
 {
-	if (buf_add(&e->line, text, len) == 0)
+	if (buf_add(&l->text, text, len) == 0)
 		return;
-	errors_flush(e);
-	errors_log(e, text, len);
+	errors_flush(l);
+	errors_log(l, text, len);
 }
 
 /* The line begun first, then whole ones, and what is left waits. */
 static void
-errors_add(struct errors *e, const char *text, size_t len)
+errors_add(struct errors_line *l, const char *text, size_t len)
 {
 	const char *last = memrchr(text, '\n', len), *at = text;
 
-	if (last != NULL && buf_len(&e->line) > 0) {
+	if (last != NULL && buf_len(&l->text) > 0) {
 		at = (const char *)memchr(text, '\n', len) + 1;
-		errors_keep(e, text, (size_t)(at - text));
-		errors_flush(e);
+		errors_keep(l, text, (size_t)(at - text));
+		errors_flush(l);
 	}
 	if (last != NULL && at <= last) {
-		errors_log(e, at, (size_t)(last + 1 - at));
+		errors_log(l, at, (size_t)(last + 1 - at));
 		at = last + 1;
 	}
 	if (at < text + len)
-		errors_keep(e, at, (size_t)(text + len - at));
+		errors_keep(l, at, (size_t)(text + len - at));
 }
 
 static PyObject *
@@ -92,8 +116,8 @@ errors_write(PyObject *self, PyObject *text)
 	bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
 	if (bytes == NULL)
 		return NULL;
-	errors_add((struct errors *)self, PyBytes_AS_STRING(bytes),
-	    (size_t)PyBytes_GET_SIZE(bytes));
+	errors_add(errors_line((struct errors *)self),
+	    PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
 	Py_DECREF(bytes);
 	return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
 }
@@ -119,7 +143,7 @@ errors_writelines(PyObject *self, PyObject *lines)
 static PyObject *
 errors_flush_method(PyObject *self, PyObject *none UNUSED)
 {
-	errors_flush((struct errors *)self);
+	errors_flush(errors_line((struct errors *)self));
 	Py_RETURN_NONE;
 }
 
@@ -146,7 +170,7 @@ errors_dealloc(PyObject *self)
 {
 	PyTypeObject *type = Py_TYPE(self);
 
-	buf_fini(&((struct errors *)self)->line);
+	buf_fini(&((struct errors *)self)->line.text);
 	type->tp_free(self);
 	Py_DECREF(type);
 }
@@ -198,13 +222,21 @@ wsgi_errors_new(enum log_level level)
 
 	if (e == NULL)
 		return NULL;
-	e->level = level;
-	buf_init(&e->line, ERRORS_LINE);
+	e->number = errors_count++ % ERRORS_MAX;
+	e->line.level = level;
+	buf_init(&e->line.text, ERRORS_LINE);
 	return (PyObject *)e;
 }
 
 void
-wsgi_errors_flush(PyObject *self)
+wsgi_errors_flush(void)
 {
-	errors_flush((struct errors *)self);
+	struct errors_line *l;
+
+	for (l = errors_lines; l < errors_lines + ERRORS_MAX; l++) {
+		if (likely(l->text.data == NULL))
+			continue;
+		errors_flush(l);
+		buf_fini(&l->text);
+	}
 }

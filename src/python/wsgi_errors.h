@@ -9,7 +9,7 @@
 int	wsgi_errors_init(void) MUSTCHECK;
 /* A stream whose lines have this level. New reference, NULL: exception. */
 PyObject *wsgi_errors_new(enum log_level);
-/* Log what a stream holds of a line that has not ended. */
-void	wsgi_errors_flush(PyObject *);
+/* The running request ends: log what it wrote of lines that have not ended. */
+void	wsgi_errors_flush(void);
 
 #endif

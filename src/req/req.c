@@ -44,7 +44,7 @@ req_reset(struct req *req)
 	req->app_status = 0;
 	req->block = NULL;
 	req->block_len = 0;
-	req->accepted_ns = req->start_ns = 0;
+	req->accepted_ns = req->start_ns = req->entered_ns = 0;
 	params_fini(&req->params);
 	memset(&req->params, 0, sizeof(req->params));
 	arena_reset(&req->arena);

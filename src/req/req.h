@@ -69,6 +69,7 @@ struct req {
 	void			*app;		/* streaming: the gateway's */
 	int64_t			 accepted_ns;	/* first byte seen */
 	int64_t			 start_ns;	/* picked up by the worker */
+	int64_t			 entered_ns;	/* Python's turn began */
 };
 
 /* Per worker, const: what the settings say about every request. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared memory, made by the master before the first fork. One slot for each
- * thread of a worker that runs requests, with a single writer: that thread. The
- * first one is the worker's: it says what the process as a whole does. The
- * master claims slots before it orders a worker and releases them after
- * reaping; what it reads there is hostile input and never an index, a size or a
- * pointer. Totals are made by the reader.
+ * Shared memory, made by the master before the first fork. A worker has a slot
+ * for each request that it can run at once, in a row, each with a single
+ * writer: the thread that runs the request. The first one is the worker's too:
+ * it says what the process as a whole does. The master claims slots before it
+ * orders a worker and releases them after reaping; what it reads there is
+ * hostile input and never an index, a size or a pointer. Totals are made by the
+ * reader.
  */
 #ifndef STATE_SCOREBOARD_H
 #define STATE_SCOREBOARD_H
@@ -25,7 +26,7 @@ enum slot_stage {
 	SLOT_DRAINING		/* finishes, takes no new connections */
 };
 
-#define BOARD_ROOM	16384	/* readers look no further, whatever it says */
+#define BOARD_ROOM	65536	/* readers look no further, whatever it says */
 #define SLOT_METHOD	16
 #define SLOT_URI	192
 
@@ -62,8 +63,10 @@ struct slot_request {
 struct slot {
 	_Alignas(64)
 	_Atomic int32_t	 stage;		/* enum slot_stage */
+	/* Of the worker, in the first of its slots. */
 	_Atomic uint32_t app;		/* same for all who share listeners */
 	_Atomic uint32_t held;		/* connections in hand */
+	_Atomic uint32_t busy;		/* requests that run, of several */
 	_Atomic int64_t	 turn_ns;	/* last time its loop turned */
 	_Atomic int64_t	 cpu_us, rss;	/* of the process, between requests */
 	struct slot_request req;

@@ -85,12 +85,21 @@ conn_drop_req(struct conn *c)
 }
 
 void
-conn_free(struct conn *c)
+conn_end(struct conn *c)
 {
+	conns_leave(c);
 	conn_drop_req(c);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	close(c->fd);
+	c->fd = -1;
+}
+
+void
+conn_free(struct conn *c)
+{
+	if (c->fd != -1)
+		conn_end(c);
 	conns_put(c->conns, c);
 }
 
@@ -312,6 +321,7 @@ conn_on_end(struct conn *c, const struct proto_event *ev UNUSED)
 	req->whole = req->body.whole = true;
 	req->io = &conn_io_blocking;
 	conn_set(c, CONN_WHOLE);
+	conns_leave(c);
 	return CONN_RUN;
 }
 

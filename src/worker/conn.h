@@ -3,8 +3,9 @@
  * A connection: descriptor, codec and the request that comes over it. The only
  * place that drives the request codecs. Descriptors are non-blocking; waiting
  * is the caller's business: after conn_new it calls conn_feed, and again
- * whenever the connection is ready, and does what the answer says. Between
- * CONN_RUN and conn_finish the connection is left alone.
+ * whenever the connection is ready, and does what the answer says. One thread
+ * at a time may be here, but between CONN_RUN and conn_finish a connection is
+ * left alone, and its request and the io of that belong to whoever runs it.
  */
 #ifndef WORKER_CONN_H
 #define WORKER_CONN_H
@@ -67,7 +68,9 @@ void	conn_from_init(struct conn_from *, const struct listener *);
  */
 struct conn *conn_new(struct conns *, int fd, const struct conn_from *,
 	    const struct sockaddr *sa) MUSTCHECK;
-/* Close and give back; it leaves its queue, and poll sets by being closed. */
+/* Close; it leaves its queue, and poll sets by being closed. fd becomes -1. */
+void	conn_end(struct conn *);
+/* Give back, closed first unless it is. */
 void	conn_free(struct conn *);
 
 /* Read and decode what is there. After CONN_RUN: not before conn_finish. */

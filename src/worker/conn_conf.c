@@ -90,7 +90,8 @@ conn_conf_load(struct conn_conf *conf, const struct worker *w, struct err *err)
 	memset(conf, 0, sizeof(*conf));
 	if (s->protocol != PROTOCOL_AUTO)
 		conf->proto = protos[s->protocol - 1];
-	conf->limits.max_conns = (uint32_t)conf_workers(w->app, NULL, 0);
+	conf->limits.max_conns = (uint32_t)(conf_workers(w->app, NULL, 0) *
+	    conf_threads(w->app));
 	conf->limits.streams = 1;
 	conf->client_ms = s->client_timeout;
 	conf->keep_ms = s->keep_alive;

@@ -25,21 +25,21 @@
 int
 conn_spool(struct conn *c)
 {
-	struct conns *cs = c->conns;
+	char bytes[CONN_SPOOL / 4];
 	size_t room = CONN_SPOOL - buf_len(&c->in);
 	ssize_t n;
 
-	if (!c->req->keep)
-		room = sizeof(cs->scratch);
-	n = recv(c->fd, cs->scratch, room, 0);
+	if (!c->req->keep || room > sizeof(bytes))
+		room = sizeof(bytes);
+	n = recv(c->fd, bytes, room, 0);
 	if (n == -1)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	if (n == 0)
 		c->eof = true;
 	if (c->req->keep)
-		return buf_add(&c->in, cs->scratch, (size_t)n);
+		return buf_add(&c->in, bytes, (size_t)n);
 	c->drained += (size_t)n;
-	return c->drained > cs->conf->drain_limit ? -1 : 0;
+	return c->drained > c->conns->conf->drain_limit ? -1 : 0;
 }
 
 static bool

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The connections of a thread: their memory, and who waits for what. */
+/* The connections of a worker: their memory, and who waits for what. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,17 +72,8 @@ conns_get(struct conns *cs)
 }
 
 void
-conns_leave(struct conn *c)
-{
-	if (c->queued)
-		TAILQ_REMOVE(&c->conns->queues[c->queue], c, entry);
-	c->queued = false;
-}
-
-void
 conns_put(struct conns *cs, struct conn *c)
 {
-	conns_leave(c);
 	if (cs->npool == CONN_POOL) {
 		free(c);
 		return;
@@ -122,6 +113,21 @@ conns_expired(struct conns *cs)
 			return c;
 	}
 	return NULL;
+}
+
+int64_t
+conns_shortest(const struct conns *cs)
+{
+	const struct conn_conf *conf = cs->conf;
+	int64_t ms = CONNS_SILENCE_MS;
+
+	if (cs->last)
+		ms = CONNS_LAST_MS;
+	else if (conf->keep_ms > 0 && conf->keep_ms < ms)
+		ms = conf->keep_ms;
+	if (conf->client_ms > 0 && conf->client_ms < ms)
+		ms = conf->client_ms;
+	return ms;
 }
 
 struct conn *
@@ -166,17 +172,23 @@ conns_choose(const struct conn *c, int64_t *ms)
 	}
 }
 
+void
+conns_leave(struct conn *c)
+{
+	if (c->queued)
+		TAILQ_REMOVE(&c->conns->queues[c->queue], c, entry);
+	c->queued = false;
+}
+
 enum conn_want
 conns_wait(struct conn *c)
 {
 	struct conns *cs = c->conns;
 	int64_t ms;
 
-	if (c->queued) {
-		if (!c->fresh && !conns_is_progress(c))
-			return CONN_WAIT;
-		TAILQ_REMOVE(&cs->queues[c->queue], c, entry);
-	}
+	if (c->queued && !c->fresh && !conns_is_progress(c))
+		return CONN_WAIT;
+	conns_leave(c);
 	c->queue = conns_choose(c, &ms);
 	c->deadline_ms = ms == INT64_MAX ? ms : conns_now_ms(cs) + ms;
 	TAILQ_INSERT_TAIL(&cs->queues[c->queue], c, entry);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All connections of a thread. They share one buffer that is read into, so that
+ * All connections of a worker. They share one buffer that is read into, so that
  * a small request costs one system call and one that waits keeps only what is
  * not decoded; and a pool, so that a usual request allocates nothing. Those who
  * wait stand in queues by what they wait for, the first deadline in front.
@@ -74,12 +74,12 @@ void	conns_fini(struct conns *);
 void	conns_drain(struct conns *);
 /* Milliseconds from now_ns until the next deadline; -1: there is none. */
 int	conns_timeout(const struct conns *);
+/* No connection that waits from now on has its deadline within so many ms. */
+int64_t	conns_shortest(const struct conns *);
 /* A connection whose deadline has passed, for conn_expire; NULL: none. */
 struct conn *conns_expired(struct conns *);
 /* Any waiting connection, for conn_free before leaving; NULL: none. */
 struct conn *conns_any(const struct conns *);
-/* Out of its queue, while its request runs beside others. */
-void	conns_leave(struct conn *);
 
 static inline int64_t
 conns_now_ms(const struct conns *cs)
@@ -97,5 +97,7 @@ void	conns_put_req(struct conns *, struct req *);
  * comes last has the latest deadline. Returns CONN_WAIT.
  */
 enum conn_want conns_wait(struct conn *);
+/* Wait in no queue. */
+void	conns_leave(struct conn *);
 
 #endif

@@ -190,7 +190,7 @@ ladder_expire(struct run *run, uint64_t number, int64_t age, const char *why)
  * off if it was just being written.
  */
 static void
-ladder_finish(struct run *run, enum run_state was)
+ladder_finish(struct worker *w, struct run *run, enum run_state was)
 {
 	struct req late = *run->req;
 
@@ -201,18 +201,19 @@ ladder_finish(struct run *run, enum run_state was)
 	if (!run->accounted)
 		ladder_account(run, &late);
 	run->stuck = true;
+	atomic_fetch_add(&w->stuck, 1);
 }
 
 /* False: it has ended meanwhile. */
 static bool
-ladder_mark_stuck(struct run *run, uint64_t number)
+ladder_mark_stuck(struct worker *w, struct run *run, uint64_t number)
 {
 	enum run_state was;
 
 	pthread_mutex_lock(&run->lock);
 	was = run_seize(run, number);
 	if (was != RUN_NONE)
-		ladder_finish(run, was);
+		ladder_finish(w, run, was);
 	pthread_mutex_unlock(&run->lock);
 	return was != RUN_NONE;
 }
@@ -221,11 +222,10 @@ ladder_mark_stuck(struct run *run, uint64_t number)
 static void
 ladder_give_up(struct worker *w, struct run *run, uint64_t number, int64_t age)
 {
-	if (!ladder_mark_stuck(run, number))
+	if (!ladder_mark_stuck(w, run, number))
 		return;
 	log_errorx("%s%s: did not end within abort_grace, running for %.1f s",
 	    ladder.prefix, ladder_line(run), (double)age / 1e9);
-	atomic_fetch_add(&w->stuck, 1);
 	w->awake = false;
 	worker_retire(w, RETIRE_STUCK, "%s does not end", ladder_line(run));
 	if (w->stuck == w->nruns)

@@ -50,6 +50,23 @@ siblings_any(struct siblings *s, int64_t now_ms)
 }
 
 bool
+siblings_has_calmer(struct siblings *s, int64_t now_ms, uint32_t busy,
+    uint32_t held)
+{
+	const struct slot *v;
+	unsigned i;
+
+	siblings_look(s, now_ms);
+	for (i = 0; i < s->n; i++) {
+		v = s->v[i];
+		if ((v->stage == SLOT_IDLE || v->stage == SLOT_BUSY) &&
+		    (v->busy < busy || (v->busy == busy && v->held < held)))
+			return true;
+	}
+	return false;
+}
+
+bool
 siblings_has_better(struct siblings *s, int64_t now_ms, uint32_t held)
 {
 	unsigned i;

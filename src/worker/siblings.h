@@ -28,5 +28,11 @@ void	siblings_init(struct siblings *, const struct board *, struct slot *,
 bool	siblings_any(struct siblings *, int64_t now_ms);
 /* Whether one is idle and holds fewer connections than this. */
 bool	siblings_has_better(struct siblings *, int64_t now_ms, uint32_t held);
+/*
+ * Whether one that can run several requests at once runs fewer than this, or
+ * as many and holds fewer connections.
+ */
+bool	siblings_has_calmer(struct siblings *, int64_t now_ms, uint32_t busy,
+	    uint32_t held);
 
 #endif

@@ -108,6 +108,7 @@ template_be_worker(const struct template *t, const struct chan_order *order,
 	w.nlisteners = t->nlisteners;
 	w.board = t->board;
 	w.slot = &t->board->slots[order->slot];
+	w.nslots = (unsigned)conf_threads(t->app);
 	w.id = order->worker;
 	w.generation = t->generation;
 	w.channel = t->channel;

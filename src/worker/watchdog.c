@@ -19,7 +19,7 @@
 
 #define WATCHDOG_STACK		(128 * 1024)
 #define WATCHDOG_MS		INT64_C(1000000)
-#define WATCHDOG_POKE		(10 * WATCHDOG_MS)
+#define WATCHDOG_WAKE		(10 * WATCHDOG_MS)
 #define WATCHDOG_EXIT		(5000 * WATCHDOG_MS)	/* exit handlers */
 #define WATCHDOG_MEMORY		(250 * WATCHDOG_MS)
 
@@ -151,20 +151,6 @@ watchdog_wake(struct worker *w)
 		log_debug("the watchdog has enough to read");
 }
 
-/*
- * The main thread may be on its way into a system call when stop is set, so it
- * is poked until it has seen it. An application at work is left alone: not all
- * C code repeats an interrupted call, and stop is looked at after it.
- */
-static void
-watchdog_poke(struct worker *w)
-{
-	if (w->class->wake != NULL)
-		w->class->wake(w);
-	else if (w->nruns > 0 && run_state(w->runs[0].claim) == RUN_NONE)
-		pthread_kill(w->main, WORKER_POKE);
-}
-
 /* A runaway is not waited for, and takes nobody with it. */
 static int64_t
 watchdog_check_memory(struct worker *w, int64_t now)
@@ -244,8 +230,8 @@ watchdog_turn(struct worker *w, const struct watchdog_end *end)
 		due = watchdog_sooner(due, end->limit.ns);
 	if (w->stop == STOP_NO || w->awake)
 		return due;
-	watchdog_poke(w);
-	return watchdog_sooner(due, now + WATCHDOG_POKE);
+	w->class->wake(w);
+	return watchdog_sooner(due, now + WATCHDOG_WAKE);
 }
 
 /*

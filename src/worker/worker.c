@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From the fork to the last exit of a worker, whatever its class. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 /* In the order of the worker_class setting's choices. */
 const struct worker_class *const worker_classes[] = {
 	&worker_sync,
+	&worker_threaded,
 	&worker_async,
 	NULL
 };
@@ -119,12 +121,24 @@ worker_open_slow_log(struct worker *w, struct err *err)
 	return w->slow_fd == -1 ? -1 : 0;
 }
 
+/*
+ * The heap keeps what a large body took: page faults, not copies, are what
+ * makes one expensive.
+ */
+static void
+worker_keep_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
+
 static int
 worker_boot(struct worker *w, const struct py_setup *setup, struct err *err)
 {
 	struct py_worker info = {
 		.id = w->id, .generation = w->generation,
-		.multiprocess = conf_workers(w->app, NULL, 0) > 1
+		.multiprocess = conf_workers(w->app, NULL, 0) > 1,
+		.multithread = w->app->s.worker_class == CLASS_THREADED
 	};
 
 	w->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -138,6 +152,7 @@ worker_boot(struct worker *w, const struct py_setup *setup, struct err *err)
 	if (py_worker_init(&info, err) == -1)
 		return -1;
 	w->gateway = py_gateway(w->app);
+	worker_keep_heap();
 	return w->class->init(w, err);
 }
 

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "conf/conf.h"
@@ -51,7 +52,8 @@ struct worker {
 	struct listener		*const *listeners;
 	size_t			 nlisteners;
 	struct board		*board;
-	struct slot		*slot;
+	struct slot		*slot;		/* the first of nslots */
+	unsigned		 nslots;
 	const struct worker_class *class;
 	const struct gateway	*gateway;
 	int			 id;		/* 0..N-1, reused */
@@ -62,7 +64,7 @@ struct worker {
 	_Atomic int		 boot;		/* enum worker_boot */
 	_Atomic int		 stop;		/* enum worker_stop */
 	_Atomic bool		 reopen;	/* USR1: reopen the logs */
-	_Atomic bool		 awake;		/* run has seen stop */
+	_Atomic bool		 awake;		/* stop is known to run */
 	struct worker_limits	 limits;
 	struct run		*runs;		/* its threads, nruns of them */
 	_Atomic unsigned	 nruns;
@@ -77,18 +79,18 @@ struct worker {
 
 /*
  * How requests are scheduled. run() serves until w->stop says otherwise and
- * nothing is left to finish. A blocking system call in it returns EINTR after
- * stop was set: the watchdog pokes the thread until it has set w->awake.
+ * nothing is left to finish. wake() is the watchdog's, called again and again
+ * after it has set stop, or given a request up, until w->awake says that this
+ * is known.
  */
 struct worker_class {
 	const char	*name;		/* as in the worker_class setting */
 	int	(*init)(struct worker *, struct err *) MUSTCHECK;
 	void	(*run)(struct worker *);
-	/* From the watchdog, where a poke does not end a wait; or NULL. */
 	void	(*wake)(struct worker *);
 };
 extern const struct worker_class *const worker_classes[];
-extern const struct worker_class worker_sync, worker_async;
+extern const struct worker_class worker_sync, worker_threaded, worker_async;
 
 /*
  * The whole life of a worker, right after its fork. Does not return. setup:
@@ -129,7 +131,7 @@ enum chan_kind {
 #define ORDER_DETACH	(-1)
 struct chan_order {
 	int32_t	 worker;	/* worker id, or ORDER_DETACH */
-	uint32_t slot;		/* index in the board */
+	uint32_t slot;		/* index in the board of its first one */
 };
 struct chan_msg {
 	int32_t	 kind;		/* enum chan_kind */

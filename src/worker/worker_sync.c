@@ -6,21 +6,16 @@
  * that no slow or idle peer ever occupies it.
  */
 #include <sys/epoll.h>
-#include <sys/socket.h>
-
-#include <netinet/tcp.h>
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
+#include "worker/accept.h"
 #include "worker/conn_conf.h"
 #include "worker/serve.h"
 #include "worker/siblings.h"
@@ -30,7 +25,6 @@
 #define SYNC_ACCEPTS	8	/* connections taken in one turn */
 #define SYNC_YIELDS	2	/* times a connection is left to a sibling */
 #define SYNC_YIELD_MS	1
-#define SYNC_REST_MS	100	/* without descriptors */
 #define SYNC_BOUND_NS	1000000	/* of an accept that somebody else may win */
 
 #ifndef sigev_notify_thread_id		/* glibc before 2.37 */
@@ -48,6 +42,7 @@ static struct sync {
 	uint32_t	 listening;	/* events listeners are polled for */
 	bool		 listed;	/* listeners are in the poll set */
 	bool		 several;	/* workers, by the settings */
+	bool		 polls;		/* a listener does not block */
 	bool		 draining;
 	int64_t		 rest_ms;	/* no listener is looked at before */
 	int		 yields;
@@ -86,26 +81,6 @@ sync_init_timer(struct sync *s, struct err *err)
 	return 0;
 }
 
-/* Chunks of a stream must not wait for the acknowledgement of the last one. */
-static void
-sync_init_listeners(struct sync *s)
-{
-	const int one = 1;
-	size_t i;
-
-	s->from = xcalloc(s->w->nlisteners, sizeof(*s->from));
-	for (i = 0; i < s->w->nlisteners; i++) {
-		conn_from_init(&s->from[i], s->w->listeners[i]);
-		if (s->w->listeners[i]->sock.sa.sa_family != AF_UNIX)
-			setsockopt(s->w->listeners[i]->fd, IPPROTO_TCP,
-			    TCP_NODELAY, &one, sizeof(one));
-	}
-}
-
-/*
- * The heap keeps what a large body took: page faults, not copies, are what
- * makes one expensive.
- */
 static int
 sync_init(struct worker *w, struct err *err)
 {
@@ -115,8 +90,6 @@ sync_init(struct worker *w, struct err *err)
 	if (w->gateway->call == NULL)
 		return err_setc(err, 3, "the application is an %s one: "
 		    "worker_class = async runs it", w->gateway->name);
-	mallopt(M_MMAP_THRESHOLD, 4 << 20);
-	mallopt(M_TRIM_THRESHOLD, 16 << 20);
 	if (conn_conf_load(&s->conf, w, err) == -1)
 		return -1;
 	conns_init(&s->conns, &s->conf);
@@ -125,17 +98,19 @@ sync_init(struct worker *w, struct err *err)
 	run_enter(w->runs);
 	siblings_init(&s->siblings, w->board, w->slot, w->app->name);
 	s->several = conf_workers(w->app, NULL, 0) > 1;
-	sync_init_listeners(s);
+	s->from = accept_init(w->listeners, w->nlisteners);
 	if ((s->ep = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		return err_set(err, "epoll: %s", strerror(errno));
 	return sync_init_timer(s, err);
 }
 
-/* The request is whole: from here on it is the application's. */
+/*
+ * The request is whole: from here on it is the application's. now_ns is now:
+ * the clock was read after the last request, or the last wait.
+ */
 static void
 sync_call(struct sync *s, struct req *req)
 {
-	/* Now: the clock was read after the last request, or the last wait. */
 	s->conns.now_ns = serve_request(s->w, s->w->runs, req,
 	    s->conns.now_ns);
 	if (s->draining)
@@ -185,53 +160,16 @@ sync_serve(struct sync *s, struct conn *c, enum conn_want want)
 		sync_watch(s, c);
 }
 
-/* No descriptor, no memory: look again a little later instead of at once. */
-static void
-sync_accept_failed(struct sync *s, int error)
-{
-	static struct log_rate rate;
-
-	if (error == EINTR || error == EAGAIN || error == ECONNABORTED)
-		return;
-	log_rated(&rate, LOG_ERROR_, "accept: %s", strerror(error));
-	s->rest_ms = sync_now_ms(s) + SYNC_REST_MS;
-}
-
-static void
-sync_refuse(const struct conn_from *from, const union addr_sock *sock,
-    socklen_t len, int fd)
-{
-	static struct log_rate rate;
-	char peer[128];
-
-	addr_format(sock, len, peer, sizeof(peer));
-	log_rated(&rate, LOG_WARN_, "%s: connection from %s refused: not in "
-	    "allow_from", from->name, peer);
-	close(fd);
-}
-
 static struct conn *
 sync_accept(struct sync *s, const struct conn_from *from)
 {
-	const struct listener *l = from->listener;
-	union addr_sock sock;
-	socklen_t len = sizeof(sock);
-	bool local = l->sock.sa.sa_family == AF_UNIX;
-	int fd, error;
+	int error;
+	struct conn *c = accept_conn(&s->conns, from, &error);
 
-	fd = accept4(l->fd, local ? NULL : &sock.sa, local ? NULL : &len,
-	    SOCK_CLOEXEC | SOCK_NONBLOCK);
-	error = errno;
-	s->conns.now_ns = clock_ns();
-	if (fd == -1) {
-		sync_accept_failed(s, error);
-		return NULL;
-	}
-	if (!local && !listener_allows(l, &sock.sa)) {
-		sync_refuse(from, &sock, len, fd);
-		return NULL;
-	}
-	return conn_new(&s->conns, fd, from, local ? NULL : &sock.sa);
+	if (accept_must_rest(error))
+		s->rest_ms = sync_now_ms(s) + ACCEPT_REST_MS;
+	s->polls |= error == EAGAIN;
+	return c;
 }
 
 static void
@@ -407,7 +345,7 @@ worker_sync_run(struct worker *w)
 
 	s->conns.now_ns = clock_ns();
 	while (sync_goes_on(s)) {
-		if (s->held > 0 || w->nlisteners > 1 ||
+		if (s->held > 0 || w->nlisteners > 1 || s->polls ||
 		    s->rest_ms > sync_now_ms(s))
 			sync_turn(s);
 		else if ((c = sync_accept(s, &s->from[0])) != NULL)
@@ -417,8 +355,21 @@ worker_sync_run(struct worker *w)
 		sync_drop(s, c);
 }
 
+/*
+ * The thread may be on its way into a system call when stop is set, hence again
+ * and again. An application at work is left alone: not all C code repeats an
+ * interrupted call, and stop is looked at after it.
+ */
+static void
+sync_wake(struct worker *w)
+{
+	if (run_state(w->runs->claim) == RUN_NONE)
+		pthread_kill(w->main, WORKER_POKE);
+}
+
 const struct worker_class worker_sync = {
 	.name = "sync",
 	.init = sync_init,
-	.run = worker_sync_run
+	.run = worker_sync_run,
+	.wake = sync_wake
 };

@@ -29,6 +29,8 @@ nginx(server, ...)      a real nginx in front; nginx.client(route) speaks HTTP.
 shared                  the same as saola, but for the whole file: give it to a
     fixture of scope "module"; its servers are checked after every test
 load                    path of the benchmark's load generator, built
+worker_class            the class of the servers, unless their options say one:
+    a file that has CLASSES = ("sync", "threaded") runs once for each
 each                    one shared server: path /NAME/FUNCTION calls that
     function of tests/apps/NAME.py
 
@@ -56,11 +58,15 @@ from web import ROUTES, Nginx  # noqa: E402
 procs.become_subreaper()
 
 
+CLASSES = {"sync": {}, "threaded": {"worker_class": "threaded", "threads": 4}}
+
+
 class House:
     """Starts servers, and sees that they leave nothing."""
 
-    def __init__(self, place):
+    def __init__(self, place, worker_class):
         self.place = place
+        self.worker_class = worker_class
         self.servers = []
         self.webs = []
         self.ignored = set(procs.children(os.getpid()))
@@ -69,6 +75,8 @@ class House:
         place = self.place / f"saola{len(self.servers)}"
         server = Server.__new__(Server)
         self.servers.append(server)
+        for name, value in CLASSES[self.worker_class].items():
+            options.setdefault(name, value)
         server.__init__(place, app, **options)
         return server
 
@@ -121,9 +129,21 @@ def pytest_runtest_makereport(item, call):
         item.failed = report.failed
 
 
+def pytest_generate_tests(metafunc):
+    classes = getattr(metafunc.module, "CLASSES", None)
+    if classes and "worker_class" in metafunc.fixturenames:
+        metafunc.parametrize("worker_class", classes, indirect=True,
+                             scope="module")
+
+
+@pytest.fixture(scope="module")
+def worker_class(request):
+    return getattr(request, "param", "sync")
+
+
 @pytest.fixture
-def saola(tmp_path, request):
-    house = House(tmp_path)
+def saola(tmp_path, worker_class, request):
+    house = House(tmp_path, worker_class)
     request.node.house = house
     yield house.saola
     house.close(getattr(request.node, "failed", True))
@@ -145,8 +165,8 @@ SHARED = []
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    house = House(tmp_path_factory.mktemp("shared"))
+def shared(tmp_path_factory, worker_class):
+    house = House(tmp_path_factory.mktemp("shared"), worker_class)
     SHARED.append(house)
     yield Shared(house)
     SHARED.remove(house)

@@ -20,7 +20,7 @@ BINARY = os.environ.get("SAOLA", str(TOP / "saola"))
 
 PATIENCE = float(os.environ.get("PATIENCE", 10))    # seconds for an event
 
-READY = r"app \S+: ready \(\d+ workers?\)"
+READY = r"app \S+: ready \(\d+ workers?[ )]"
 SANITIZER = re.compile(
     r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer"
     r"|runtime error:")

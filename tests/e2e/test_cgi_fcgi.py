@@ -8,6 +8,8 @@ import pytest
 
 from server import PATIENCE
 
+CLASSES = ("sync", "threaded")
+
 
 @pytest.fixture(scope="module")
 def server(shared):

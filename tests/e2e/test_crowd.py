@@ -11,6 +11,8 @@ import pytest
 import procs
 from peer import PROTOCOLS
 
+CLASSES = ("sync", "threaded")
+
 PATH = "/hello/application"
 
 

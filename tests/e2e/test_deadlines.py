@@ -15,13 +15,17 @@ import procs
 from peer import BadResponse, fastcgi
 from test_process import Load
 
+CLASSES = ("sync", "threaded")
+
 TIMEOUT, GRACE = 0.5, 0.5
 WHOLE = TIMEOUT + GRACE + 1
 
-# How a request can be stuck, and whether its worker survives it.
+# How a request can be stuck, and the classes whose worker survives it. The
+# exception ends a system call in the main thread only.
 STUCK = {
-    "sleep": True, "spin": True, "regex": True, "lock": True, "flock": True,
-    "stop": True, "held": False, "deaf": False, "held_by_neighbour": False,
+    "sleep": ("sync",), "spin": ("sync", "threaded"), "regex": ("sync",),
+    "lock": ("sync",), "flock": ("sync",), "stop": ("sync",), "held": (),
+    "deaf": (), "held_by_neighbour": (),
 }
 
 
@@ -40,7 +44,7 @@ def access(server, pattern, after=0):
 
 
 @pytest.mark.parametrize("kind", STUCK)
-def test_stuck(short, protocol, kind):
+def test_stuck(short, worker_class, protocol, kind):
     """R14: 504, stacks and the request in the log, a whole pool in time."""
     after, lines = short.mark(), len(short.out.lines)
     began = time.monotonic()
@@ -53,7 +57,7 @@ def test_stuck(short, protocol, kind):
                    r"running for \d\.\d s$", after)
     short.wait_log(rf'deadline.py", line \d+ in {kind}$', after)
     access(short, rf"GET /deadline/{kind}\?60 HTTP/1.1 504 timeout$", lines)
-    if STUCK[kind]:
+    if worker_class in STUCK[kind]:
         short.wait_log(rf"GET /deadline/{kind}\?60: ended \d", after)
     else:
         short.wait_log("did not end within abort_grace", after)
@@ -61,8 +65,28 @@ def test_stuck(short, protocol, kind):
                        "not end", after)
         short.wait_log(r"worker \d \(pid \d+\) ready", after)
     assert time.monotonic() - began < WHOLE
-    assert len(short.workers()) == 2
+    short.wait_for(lambda: len(short.workers()) == 2)
     assert short.client(protocol).request(path="/deadline/pid").status == 200
+
+
+def test_neighbours_of_a_stuck_thread(saola, protocol):
+    """They end in peace, though their worker is to go."""
+    server = saola("each:application", workers=1, worker_class="threaded",
+                   threads=4, timeout=f"{TIMEOUT}s", abort_grace=f"{GRACE}s")
+    client = server.client(protocol)
+    pid = client.request(path="/deadline/pid").text
+    after = server.mark()
+    with client.connect() as stuck, client.connect() as busy:
+        busy.send(client.wire("GET", "/deadline/extended?15"))
+        stuck.send(client.wire("GET", "/deadline/sleep"))
+        assert stuck.response().status == 504
+        server.wait_log(rf"worker 0 \(pid {pid}\) is to be replaced", after)
+        server.wait_log(r"worker 0 \(pid \d+\) ready", after)
+        assert client.request(path="/deadline/pid").text != pid
+        assert int(pid) in server.workers()
+        assert busy.response().text == "done"
+    server.wait_log(rf"worker 0 \(pid {pid}\) exited with code 1", after)
+    assert len(server.workers()) == 1
 
 
 def test_every_stack_of_the_process(short):
@@ -105,7 +129,7 @@ def test_the_exception(short, protocol):
     after = short.mark()
     client = short.client(protocol)
     assert client.request(path="/deadline/cleans").status == 504
-    short.wait_log("RequestTimeout: the request is over its timeout", after)
+    short.wait_log("cleans: RequestTimeout:", after)
     assert client.request(path="/deadline/answers").status == 504
     assert not short.grep("caught as Exception|Traceback", after)
 
@@ -317,7 +341,8 @@ def test_who_has_waited_too_long_is_sent_away(saola, protocol, name):
 
 def test_who_has_left_the_queue_is_not_served(saola, protocol):
     """Their peers are gone when their turn comes: the application is spared."""
-    server = saola("each:application", workers=1, access_logfile="-",
+    server = saola("each:application", workers=1, threads=1,
+                   access_logfile="-",
                    access_logformat="%(r)s %(s)s %(why)s")
     client = server.client(protocol)
     with client.connect() as busy:

@@ -16,6 +16,8 @@ import pytest
 from server import APPS, PATIENCE
 from web import form
 
+CLASSES = ("sync", "threaded")
+
 SITE = APPS / "djsite"
 
 

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+CLASSES = ("sync", "threaded")
+
 PLAIN = [("REQUEST_METHOD", "GET"), ("REQUEST_URI", "/environ/dump"),
          ("PATH_INFO", "/environ/dump")]
 

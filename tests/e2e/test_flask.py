@@ -10,6 +10,8 @@ import pytest
 
 from web import form
 
+CLASSES = ("sync", "threaded")
+
 
 @pytest.fixture(scope="module")
 def server(shared):

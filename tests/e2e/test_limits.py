@@ -10,6 +10,8 @@ import pytest
 import procs
 from peer import PROTOCOLS, fastcgi as f
 
+CLASSES = ("sync", "threaded")
+
 BODY = b"x" * 5000
 
 

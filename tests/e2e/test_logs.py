@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+CLASSES = ("sync", "threaded")
+
 
 @pytest.fixture
 def ask(saola, protocol, tmp_path):
@@ -247,7 +249,7 @@ def test_lines_have_time_level_and_process(saola):
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
                         r"(debug|info |warn |error|crit ) \[\d+\] ", line)
                for line in server.log)
-    assert server.grep(rf"\[{server.pid}\] app hello: ready \(1 worker\)")
+    assert server.grep(rf"\[{server.pid}\] app hello: ready \(1 worker")
 
 
 def test_output_goes_where_it_went_without_capture(saola, protocol):

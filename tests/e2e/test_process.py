@@ -16,6 +16,8 @@ import pytest
 import procs
 from server import BINARY, StartError
 
+CLASSES = ("sync", "threaded")
+
 ROOT = os.geteuid() == 0
 
 
@@ -114,7 +116,7 @@ def test_titles_and_the_first_line(saola):
     assert server.census() == ["saola: template hello",
                                "saola: worker hello/0",
                                "saola: worker hello/1"]
-    assert server.grep(r"app hello: ready \(2 workers\)$")
+    assert server.grep(r"app hello: ready \(2 workers\b")
 
 
 def test_workers_are_the_masters_own_children(saola):
@@ -411,7 +413,7 @@ def test_a_fork_that_fails_leaves_the_others(saola, tmp_path_factory):
     assert get(server) == "few"
     crowd.kill()
     crowd.wait()
-    server.wait_log(r"ready \(2 workers\)")
+    server.wait_log(r"ready \(2 workers\b")
     server.settle()
 
 
@@ -623,7 +625,7 @@ def test_a_storm_of_signals(saola, protocol):
         time.sleep(0.004)
     mark = server.mark()
     server.signal(signal.SIGHUP)
-    server.wait_log(r"ready \(2 workers\)", after=mark)
+    server.wait_log(r"ready \(2 workers\b", after=mark)
     server.wait_for(lambda: len(server.workers()) == 2
                     and len(server.templates()) == 1)
     load.stop()
@@ -640,7 +642,7 @@ def test_hup_serves_new_code(saola, tmp_path, preload):
     old = server.children()
     write_app(tmp_path, "new one")
     server.signal(signal.SIGHUP)
-    server.wait_for(lambda: len(server.grep(r"ready \(2 workers\)")) == 2)
+    server.wait_for(lambda: len(server.grep(r"ready \(2 workers\b")) == 2)
     server.wait_for(lambda: not set(old) & set(server.children()))
     assert get(server) == "new one"
     assert len(server.children()) == 3
@@ -660,7 +662,7 @@ def test_broken_code_keeps_the_old(saola, tmp_path, preload):
     assert get(server) == "old"
     write_app(tmp_path, "mended")
     server.signal(signal.SIGHUP)
-    server.wait_for(lambda: len(server.grep(r"ready \(2 workers\)")) == 2)
+    server.wait_for(lambda: len(server.grep(r"ready \(2 workers\b")) == 2)
     server.wait_for(lambda: not set(old) & set(server.children()))
     assert get(server) == "mended"
 
@@ -713,7 +715,7 @@ def test_hup_reads_the_file_again(saola, tmp_path):
     file.write_text(config(tmp_path, workers=3, bind=two)
                     + config(tmp_path, "blog"))
     server.signal(signal.SIGHUP)
-    server.wait_log(r"app shop: ready \(3 workers\)")
+    server.wait_log(r"app shop: ready \(3 workers\b")
     server.wait_log("app blog: ready")
     assert os.stat(f"{tmp_path}/shop").st_ino == inode
     for name in "shop", "two", "blog":
@@ -768,7 +770,7 @@ def test_nothing_is_lost_by_reloads_under_load(saola, protocol):
     load = Load(server, protocol, path="/process/pid")
     for n in range(3):
         server.signal(signal.SIGHUP)
-        server.wait_for(lambda: len(server.grep(r"ready \(2 workers\)"))
+        server.wait_for(lambda: len(server.grep(r"ready \(2 workers\b"))
                         == n + 2)
     server.wait_for(lambda: len(server.workers()) == 2)
     load.stop()
@@ -778,14 +780,14 @@ def test_nothing_is_lost_by_reloads_under_load(saola, protocol):
 def test_reloads_leave_no_descriptor(saola):
     server = saola("identity:application", workers=1)
     server.signal(signal.SIGHUP)
-    server.wait_for(lambda: len(server.grep(r"ready \(1 worker\)")) == 2)
+    server.wait_for(lambda: len(server.grep(r"ready \(1 worker\b")) == 2)
     server.wait_for(lambda: len(server.children()) == 2)
     server.wait_for(lambda: len(procs.descriptors(server.pid))
                     == len(server.fds_before))
     master, worker = procs.descriptors(server.pid), facts(server)["fds"]
     for n in range(10):
         server.signal(signal.SIGHUP)
-        server.wait_for(lambda: len(server.grep(r"ready \(1 worker\)"))
+        server.wait_for(lambda: len(server.grep(r"ready \(1 worker\b"))
                         == n + 3)
     server.wait_for(lambda: len(server.children()) == 2)
     # A generation is freed a moment after its last process is gone.

@@ -13,6 +13,8 @@ import pytest
 
 import procs
 
+CLASSES = ("sync", "threaded")
+
 UNBUFFERED = """
     fastcgi_buffering off; fastcgi_request_buffering off;
     uwsgi_buffering off; uwsgi_request_buffering off;

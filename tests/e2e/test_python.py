@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+CLASSES = ("sync", "threaded")
+
 
 def get(server, path="/", protocol="fastcgi", **more):
     return server.client(protocol).request("GET", path, **more)

@@ -15,6 +15,8 @@ from server import APPS
 sys.path.insert(0, str(APPS))
 import start  # noqa: E402
 
+CLASSES = ("sync", "threaded")
+
 TEXT = b"one two three"
 
 
@@ -589,11 +591,11 @@ def test_environ_is_a_dict_of_str(client):
                         "wsgi.input_terminated"}
 
 
-def test_environ_of_wsgi(client):
+def test_environ_of_wsgi(client, worker_class):
     env = environ(client)
     assert env["wsgi.version"] == "(1, 0)"
     assert env["wsgi.url_scheme"] == "http"
-    assert env["wsgi.multithread"] == "False"
+    assert env["wsgi.multithread"] == str(worker_class == "threaded")
     assert env["wsgi.multiprocess"] == "True"
     assert env["wsgi.run_once"] == "False"
     assert env["wsgi.input_terminated"] == "True"

@@ -273,6 +273,27 @@ the_environment_is_read(void **state UNUSED)
 }
 
 static void
+threads_make_a_sync_worker_threaded(void **state UNUSED)
+{
+	struct conf *c = must_load("--threads 8 a:a");
+
+	assert_int_equal(c->apps[0]->s.worker_class, CLASS_THREADED);
+	assert_string_equal(source(c->apps[0], "worker_class"),
+	    "threads is more than 1");
+	assert_int_equal(conf_threads(c->apps[0]), 8);
+	conf_free(c);
+	c = must_load("-k threaded a:a");
+	assert_string_equal(source(c->apps[0], "worker_class"),
+	    "command line");
+	assert_int_equal(conf_threads(c->apps[0]), 1);
+	conf_free(c);
+	c = must_load("--threads 1 a:a");
+	assert_int_equal(c->apps[0]->s.worker_class, CLASS_SYNC);
+	assert_int_equal(conf_threads(c->apps[0]), 1);
+	conf_free(c);
+}
+
+static void
 gunicorns_arguments_count_without_ours(void **state UNUSED)
 {
 	struct conf *c;
@@ -502,9 +523,9 @@ static const struct mistake mistakes[] = {
 	{ "--workers= a:a", "", "command line: workers: an empty value is not "
 	    "a number or auto" },
 	{ "-k gevent a:a", "", "command line: worker_class: gevent is not "
-	    "known; choose one of: sync,async" },
-	{ "-k gthread a:a", "", "command line: worker_class: gthread is not "
-	    "known; choose one of: sync,async" },
+	    "known; choose one of: sync,threaded,async" },
+	{ "--threads 0 a:a", "", "command line: threads: 0 is not a number "
+	    "from 1 to 4096" },
 	{ "--protocol http a:a", "", "command line: protocol: http is not "
 	    "known; choose one of: auto,fastcgi,uwsgi" },
 	{ "--backlog -2 a:a", "", "command line: backlog: -2 is not a number "
@@ -681,7 +702,8 @@ static const struct mistake mistakes[] = {
 	{ NULL, APP "workers =\n", "c.conf:4: workers: an empty value is not "
 	    "a number or auto" },
 	{ NULL, "[defaults]\nworker_class = prefork\n" APP, "c.conf:2: "
-	    "worker_class: prefork is not known; choose one of: sync,async" },
+	    "worker_class: prefork is not known; choose one of: "
+	    "sync,threaded,async" },
 	{ NULL, "[saola]\ndaemon = perhaps\n" APP, "c.conf:2: daemon: perhaps "
 	    "is neither yes nor no" },
 	{ NULL, APP "preload = True # always\n", "c.conf:4: preload: True # "
@@ -786,6 +808,7 @@ main(void)
 		cmocka_unit_test(an_empty_value_unsets),
 		cmocka_unit_test(the_environment_is_read),
 		cmocka_unit_test(gunicorns_arguments_count_without_ours),
+		cmocka_unit_test(threads_make_a_sync_worker_threaded),
 		cmocka_unit_test(passed_sockets_count_as_a_bind),
 		cmocka_unit_test(options_overlay_every_application),
 		cmocka_unit_test(files_are_included_by_pattern),

@@ -784,6 +784,54 @@ a_draining_worker_serves_one_more(void **state UNUSED)
 	assert_true(peer_sees_end());
 }
 
+/* Its deadline was the sender's, and there is nothing to wait for. */
+static void
+a_running_request_has_no_deadline(void **state UNUSED)
+{
+	begin(1, FCGI_RESPONDER, true);
+	send_all();
+	assert_int_equal(conn_feed(conn), CONN_WAIT);
+	assert_in_range(conns_timeout(&conns), 9900, 10001);
+	params(1, "GET", "/", NULL);
+	record(FCGI_STDIN, 1, NULL, 0);
+	send_all();
+	assert_int_equal(conn_feed(conn), CONN_RUN);
+	assert_int_equal(conns_timeout(&conns), -1);
+	assert_null(conns_any(&conns));
+	serve(conn->req);
+	assert_int_equal(conn_finish(conn), CONN_WAIT);
+	assert_in_range(conns_timeout(&conns), 74900, 75001);
+	assert_ptr_equal(conns_any(&conns), conn);
+}
+
+static void
+no_deadline_comes_sooner_than_the_shortest(void **state UNUSED)
+{
+	assert_int_equal(conns_shortest(&conns), 5000);
+	conf.keep_ms = 3000;
+	assert_int_equal(conns_shortest(&conns), 3000);
+	conf.keep_ms = 0;
+	conf.client_ms = 2000;
+	assert_int_equal(conns_shortest(&conns), 2000);
+	conf.client_ms = 0;
+	conns_drain(&conns);
+	assert_int_equal(conns_shortest(&conns), 1000);
+}
+
+static void
+an_ended_connection_can_be_given_back_later(void **state UNUSED)
+{
+	begin(1, FCGI_RESPONDER, true);
+	send_all();
+	assert_int_equal(conn_feed(conn), CONN_WAIT);
+	conn_end(conn);
+	assert_int_equal(conn->fd, -1);
+	assert_true(peer_sees_end());
+	assert_null(conns_any(&conns));
+	conn_free(conn);
+	conn = NULL;
+}
+
 static void
 a_draining_worker_waits_a_second_for_the_silent(void **state UNUSED)
 {
@@ -914,6 +962,9 @@ main(void)
 		TEST(an_idle_connection_is_closed_but_not_with_a_request),
 		TEST(a_draining_worker_serves_one_more),
 		TEST(a_draining_worker_waits_a_second_for_the_silent),
+		TEST(a_running_request_has_no_deadline),
+		TEST(no_deadline_comes_sooner_than_the_shortest),
+		TEST(an_ended_connection_can_be_given_back_later),
 		TEST(a_broken_response_looks_broken),
 		TEST(what_comes_while_we_write_is_kept),
 		TEST(a_peer_that_never_reads_is_gone_in_time),

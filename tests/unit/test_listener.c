@@ -322,6 +322,23 @@ an_update_changes_the_mode_of_our_file(void **state UNUSED)
 	listener_close(l);
 }
 
+/* One that is shared may be used by who cannot wait in accept. */
+static void
+it_does_not_block_once_that_was_asked(void **state UNUSED)
+{
+	struct listener *l = must_open(bind_text);
+	struct listener_opts opts = plain;
+	struct err err;
+
+	assert_int_equal(fcntl(l->fd, F_GETFL) & O_NONBLOCK, 0);
+	opts.nonblock = true;
+	assert_int_equal(listener_update(l, &opts, &err), 0);
+	assert_int_equal(fcntl(l->fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	assert_int_equal(listener_update(l, &plain, &err), 0);
+	assert_int_equal(fcntl(l->fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	listener_close(l);
+}
+
 static void
 an_owner_is_given_or_the_reason_why_not(void **state UNUSED)
 {
@@ -363,6 +380,7 @@ main(void)
 		cmocka_unit_test(tcp_takes_loopback_peers_unless_told),
 		cmocka_unit_test(the_length_of_a_tcp_queue_is_known),
 		cmocka_unit_test(an_update_changes_the_mode_of_our_file),
+		cmocka_unit_test(it_does_not_block_once_that_was_asked),
 		cmocka_unit_test(an_owner_is_given_or_the_reason_why_not),
 	};
 

@@ -164,13 +164,29 @@ workers_are_twice_the_cpus_and_one(void **state UNUSED)
 	struct machine m = { .cpus = 2, .memory = 8192 * MIB };
 	char why[64];
 
-	assert_int_equal(machine_workers(&m, why, sizeof(why)), 5);
+	assert_int_equal(machine_workers(&m, true, why, sizeof(why)), 5);
 	assert_string_equal(why, "2 × 2 CPUs + 1");
 	m = (struct machine){ .cpus = 1, .memory = 0 };
-	assert_int_equal(machine_workers(&m, why, sizeof(why)), 3);
+	assert_int_equal(machine_workers(&m, true, why, sizeof(why)), 3);
 	assert_string_equal(why, "2 × 1 CPU + 1");
 	m = (struct machine){ .cpus = INT_MAX, .memory = 64 * MIB };
-	assert_int_equal(machine_workers(&m, why, sizeof(why)), 1);
+	assert_int_equal(machine_workers(&m, true, why, sizeof(why)), 1);
+}
+
+static void
+workers_with_threads_are_as_many_as_cpus(void **state UNUSED)
+{
+	struct machine m = { .cpus = 2, .memory = 8192 * MIB };
+	char why[64];
+
+	assert_int_equal(machine_workers(&m, false, why, sizeof(why)), 2);
+	assert_string_equal(why, "2 CPUs");
+	m.memory = 64 * MIB;
+	assert_int_equal(machine_workers(&m, false, why, sizeof(why)), 1);
+	assert_string_equal(why, "64 MiB of memory, 64 MiB each");
+	m = (struct machine){ .cpus = 1, .memory = 0 };
+	assert_int_equal(machine_workers(&m, false, why, sizeof(why)), 1);
+	assert_string_equal(why, "1 CPU");
 }
 
 static void
@@ -179,13 +195,13 @@ memory_bounds_the_workers(void **state UNUSED)
 	struct machine m = { .cpus = 8, .memory = 512 * MIB };
 	char why[64];
 
-	assert_int_equal(machine_workers(&m, why, sizeof(why)), 8);
+	assert_int_equal(machine_workers(&m, true, why, sizeof(why)), 8);
 	assert_string_equal(why, "512 MiB of memory, 64 MiB each");
 	m.memory = 17 * 64 * MIB;
-	assert_int_equal(machine_workers(&m, why, sizeof(why)), 17);
+	assert_int_equal(machine_workers(&m, true, why, sizeof(why)), 17);
 	assert_string_equal(why, "2 × 8 CPUs + 1");
 	m.memory = 1;
-	assert_int_equal(machine_workers(&m, why, sizeof(why)), 1);
+	assert_int_equal(machine_workers(&m, true, why, sizeof(why)), 1);
 }
 
 #define MACHINE_TEST(f)	cmocka_unit_test_setup_teardown(f, make_root,	\
@@ -201,6 +217,7 @@ main(void)
 		MACHINE_TEST(a_container_sees_its_limits_at_the_root),
 		MACHINE_TEST(nonsense_is_no_limit),
 		cmocka_unit_test(workers_are_twice_the_cpus_and_one),
+		cmocka_unit_test(workers_with_threads_are_as_many_as_cpus),
 		cmocka_unit_test(memory_bounds_the_workers),
 	};
 

@@ -176,7 +176,10 @@ values_are_read_and_written(void **state UNUSED)
 		{ "protocol", "", "protocol: an empty value is not known; "
 		    "choose one of: auto,fastcgi,uwsgi" },
 		{ "worker_class", "gevent", "worker_class: gevent is not "
-		    "known; choose one of: sync,async" },
+		    "known; choose one of: sync,threaded,async" },
+		{ "worker_class", "gthread", "threaded" },
+		{ "protocol", "gthread", "protocol: gthread is not known; "
+		    "choose one of: auto,fastcgi,uwsgi" },
 		{ "chdir", "/srv", "/srv" },
 		{ "chdir", "", "" },
 		{ "umask", "22", "0022" },

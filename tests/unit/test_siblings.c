@@ -54,6 +54,34 @@ an_idle_one_that_holds_less_is_better(void **state UNUSED)
 }
 
 static void
+a_calmer_one_runs_fewer_or_holds_fewer(void **state UNUSED)
+{
+	static const struct {
+		uint32_t	busy, held;	/* the other has 1 and 2 */
+		bool		calmer;
+	} ours[] = {
+		{ 0, 9, false }, { 1, 2, false }, { 1, 3, true },
+		{ 2, 0, true }, { 2, 9, true }
+	};
+	struct slot *v = &board->slots[5];
+	size_t i;
+
+	siblings_init(&other, board, v, "shop");
+	v->busy = 1;
+	v->held = 2;
+	v->stage = SLOT_IDLE;
+	for (i = 0; i < nitems(ours); i++)
+		assert_int_equal(siblings_has_calmer(&s, 0, ours[i].busy,
+		    ours[i].held), ours[i].calmer);
+	v->stage = SLOT_BUSY;
+	assert_true(siblings_has_calmer(&s, 0, 2, 0));
+	v->stage = SLOT_DRAINING;
+	assert_false(siblings_has_calmer(&s, 0, 2, 0));
+	v->stage = SLOT_BOOTING;
+	assert_false(siblings_has_calmer(&s, 0, 2, 0));
+}
+
+static void
 the_board_is_looked_at_once_a_second(void **state UNUSED)
 {
 	assert_false(siblings_has_better(&s, 0, 1));
@@ -71,6 +99,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_alone_has_none),
 		TEST(an_idle_one_that_holds_less_is_better),
+		TEST(a_calmer_one_runs_fewer_or_holds_fewer),
 		TEST(the_board_is_looked_at_once_a_second),
 	};
 
