@@ -34,7 +34,7 @@ PyDoc_STRVAR(abort_doc,
 "The running request is over its timeout: its client has had a 504, or half\n"
 "a response, and sees nothing of what it still does. Like SystemExit it is no\n"
 "Exception, so that \"except Exception\" lets it pass: clean up, and let it\n"
-"go on.");
+"go on. In a threaded worker it comes when a call into C code returns.");
 
 int
 py_abort_init(void)

@@ -208,7 +208,7 @@ resp_may_write(struct req *req)
 static enum io_result
 resp_wrote(struct req *req, enum io_result res, bool last)
 {
-	if (unlikely(!run_wrote(req->run, last && res == IO_DONE)))
+	if (!last && unlikely(!run_wrote(req->run)))
 		res = IO_GONE;
 	if (res == IO_GONE)
 		req->resp.gone = true;

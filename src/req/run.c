@@ -62,11 +62,9 @@ run_end_seized(struct run *r, enum run_state state)
 	pthread_mutex_lock(&r->lock);
 	pthread_mutex_unlock(&r->lock);
 	resp->timed_out = true;
-	if (state == RUN_HELD)
-		return;
-	resp->gone = false;
 	resp->taken = state == RUN_TAKEN;
-	resp->failed = state == RUN_CUT;
+	resp->failed = state == RUN_CUT && (!resp->ended || resp->gone);
+	resp->gone = false;
 }
 
 void
@@ -82,13 +80,6 @@ run_end(struct run *r)
 	slot_end(r->slot);
 }
 
-static enum run_state
-run_down(enum run_state state)
-{
-	return state == RUN_OPEN ? RUN_TAKEN : state == RUN_DONE ? RUN_HELD :
-	    RUN_CUT;
-}
-
 enum run_state
 run_seize(struct run *r, uint64_t number)
 {
@@ -102,6 +93,6 @@ run_seize(struct run *r, uint64_t number)
 			return RUN_NONE;
 		if (state == RUN_NONE || state >= RUN_TAKEN)
 			return state;
-	} while (!run_move(r, claim, run_down(state)));
+	} while (!run_move(r, claim, state == RUN_OPEN ? RUN_TAKEN : RUN_CUT));
 	return state;
 }

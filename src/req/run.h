@@ -9,16 +9,16 @@
  * the watchdog moves it down, by compare and swap with the number it has seen,
  * so that it never meets another request than the one it means:
  *
- *	NONE ─▶ OPEN ─▶ WRITING ◀─▶ SENT           (all) ─▶ DONE ─▶ NONE
- *	          │       │   ▲       │                      │
- *	          │       │   └▶ BLOCKED                     │
- *	          ▼       ▼       ▼   ▼                      ▼
- *	        TAKEN    CUT     CUT CUT ── all the same ─▶ HELD
+ *	NONE ─▶ OPEN ─▶ WRITING ◀─▶ SENT          ... ─▶ NONE
+ *	          │       │   ▲       │
+ *	          │       │   └▶ BLOCKED
+ *	          ▼       ▼       ▼   ▼
+ *	        TAKEN    CUT     CUT CUT
  *
- * So a request is answered once, whoever is faster; a write that only needs
- * another moment is left alone, and may turn out to have been the last. What
- * the watchdog has moved down stays alive while it holds the lock: run_end
- * waits for it.
+ * So a request is answered once, whoever is faster. A write that is not blocked
+ * ends by itself, and is left alone: if it was the last one, the response is
+ * whole, cut or not. What the watchdog has moved down stays alive while it
+ * holds the lock: run_end waits for it.
  */
 #ifndef REQ_RUN_H
 #define REQ_RUN_H
@@ -38,16 +38,14 @@ struct req;
 enum run_state {
 	RUN_NONE,		/* no request */
 	RUN_OPEN,		/* nothing has left yet */
-	RUN_WRITING,		/* bytes are leaving */
+	RUN_WRITING,		/* bytes are leaving, or all have left */
 	RUN_BLOCKED,		/* more of them, when the peer has read some */
 	RUN_SENT,		/* the head has left, and whole records */
-	RUN_DONE,		/* all has left; the application runs on */
 	RUN_TAKEN,		/* the watchdog answers */
-	RUN_CUT,		/* the watchdog breaks the response off */
-	RUN_HELD		/* as DONE, and the watchdog looks at it */
+	RUN_CUT			/* the thread writes no more */
 };
 
-#define RUN_STATES	16	/* the claim: number * RUN_STATES + state */
+#define RUN_STATES	8	/* the claim: number * RUN_STATES + state */
 
 struct run {
 	_Alignas(64)
@@ -98,9 +96,9 @@ run_move(struct run *r, uint64_t from, enum run_state to)
 }
 
 /*
- * Around every write of the thread, and, within one, around every wait. False:
- * it may not, or no longer, write. Without a run the request has nobody else
- * who could answer it.
+ * Before a write of the thread and, unless it was the last, after it; and
+ * around every wait within one. False: it may not write, or no longer. Without
+ * a run the request has nobody else who could answer it.
  */
 static inline bool
 run_write(struct run *r)
@@ -115,24 +113,7 @@ run_write(struct run *r)
 }
 
 static inline bool
-run_wrote(struct run *r, bool all)
-{
-	uint64_t claim;
-
-	if (r == NULL)
-		return true;
-	claim = atomic_load_explicit(&r->claim, memory_order_relaxed);
-	if (likely(run_state(claim) == RUN_WRITING &&
-	    run_move(r, claim, all ? RUN_DONE : RUN_SENT)))
-		return true;
-	/* It is past being cut off. */
-	return all && run_move(r, claim - claim % RUN_STATES + RUN_CUT,
-	    RUN_HELD);
-}
-
-/* from one to the other: WRITING and BLOCKED. */
-static inline bool
-run_wait(struct run *r, enum run_state from, enum run_state to)
+run_pass(struct run *r, enum run_state from, enum run_state to)
 {
 	uint64_t claim;
 
@@ -140,6 +121,24 @@ run_wait(struct run *r, enum run_state from, enum run_state to)
 		return true;
 	claim = atomic_load_explicit(&r->claim, memory_order_relaxed);
 	return run_state(claim) == from && run_move(r, claim, to);
+}
+
+static inline bool
+run_wrote(struct run *r)
+{
+	return run_pass(r, RUN_WRITING, RUN_SENT);
+}
+
+static inline bool
+run_wait(struct run *r)
+{
+	return run_pass(r, RUN_WRITING, RUN_BLOCKED);
+}
+
+static inline bool
+run_go_on(struct run *r)
+{
+	return run_pass(r, RUN_BLOCKED, RUN_WRITING);
 }
 
 /*

@@ -151,7 +151,7 @@ static bool
 conn_keeps(const struct conn *c)
 {
 	return c->req->keep && c->req->proto->keeps && !c->last &&
-	    !c->conns->last && c->conns->conf->keep_ms > 0;
+	    c->conns->conf->keep_ms > 0;
 }
 
 /*
@@ -161,7 +161,7 @@ conn_keeps(const struct conn *c)
 static enum conn_want
 conn_leave_req(struct conn *c, bool keep)
 {
-	keep = keep && conn_keeps(c);
+	keep = keep && !c->conns->last && conn_keeps(c);
 	c->dec.ops->done(&c->dec, c->req->id);
 	if (!keep)
 		return conn_drain(c);
@@ -320,6 +320,9 @@ conn_on_end(struct conn *c, const struct proto_event *ev UNUSED)
 		    "CONTENT_LENGTH", false);
 	req->whole = req->body.whole = true;
 	req->io = &conn_io_blocking;
+	/* Not if we are to leave while it runs: the next may be on its way. */
+	if (c->conns->last)
+		c->last = true;
 	conn_set(c, CONN_WHOLE);
 	conns_leave(c);
 	return CONN_RUN;

@@ -82,9 +82,9 @@ conn_io_wait(struct conn *c)
 {
 	struct run *run = c->req->run;
 
-	if (!run_wait(run, RUN_WRITING, RUN_BLOCKED) || conn_io_poll(c) == -1)
+	if (!run_wait(run) || conn_io_poll(c) == -1)
 		return -1;
-	return run_wait(run, RUN_BLOCKED, RUN_WRITING) ? 0 : -1;
+	return run_go_on(run) ? 0 : -1;
 }
 
 /* Drop n bytes from the front of a vector. */

@@ -67,9 +67,9 @@ void	conns_init(struct conns *, const struct conn_conf *);
 void	conns_fini(struct conns *);
 
 /*
- * From now on every request is its connection's last; a silent one is
- * closed after a second without a byte (a shorter time loses requests that are
- * on their way).
+ * Every request that arrives from now on is its connection's last; a silent
+ * one is closed after a second without a byte (a shorter time loses requests
+ * that are on their way).
  */
 void	conns_drain(struct conns *);
 /* Milliseconds from now_ns until the next deadline; -1: there is none. */

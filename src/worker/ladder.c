@@ -194,7 +194,7 @@ ladder_finish(struct worker *w, struct run *run, enum run_state was)
 {
 	struct req late = *run->req;
 
-	if (was == RUN_CUT)
+	if (was == RUN_CUT && !late.resp.ended)
 		conn_cut(late.carrier, false);
 	late.resp.timed_out = true;
 	late.resp.gone = false;

@@ -14,6 +14,13 @@ import time
 import saola
 
 
+def application(environ, start_response):
+    """Without an import, which an exception that comes at any time may leave
+    locked for other threads."""
+    name = environ["PATH_INFO"].split("/")[2]
+    return globals()[name](environ, start_response)
+
+
 def plain(start_response, text="done"):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(text).encode()]
@@ -146,7 +153,7 @@ def closing(environ, start_response):
 def extended(environ, start_response):
     """Takes its time, and says so."""
     for _ in range(int(environ["QUERY_STRING"])):
-        saola.extend_timeout(0.3)
+        saola.extend_timeout(1)
         time.sleep(0.2)
     return plain(start_response)
 

@@ -188,7 +188,7 @@ def test_a_number_of_seconds_is_asked_for(short):
 
 def test_the_next_request_is_not_meant(saola):
     """The exception never comes after the end of the request it is for."""
-    server = saola("each:application", workers=1, timeout="0.05s")
+    server = saola("deadline:application", workers=1, timeout="0.05s")
     client = server.client("uwsgi")
     client.request(path="/deadline/pid")
     for _ in range(40):
@@ -244,7 +244,7 @@ class Races(threading.Thread):
 
 
 def test_ten_thousand_races(saola, tmp_path):
-    server = saola("each:application", workers=8, timeout="0.01s",
+    server = saola("deadline:application", workers=8, timeout="0.01s",
                    error_logfile=tmp_path / "error.log", ready=False)
     server.forgive("files")
     server.wait_for(lambda: len(server.workers()) == 8)

@@ -396,18 +396,20 @@ def test_a_respawn_that_fails_to_boot_leaves_the_others(saola, tmp_path):
 
 
 @pytest.mark.skipif(not ROOT, reason="the limit is another user's")
-def test_a_fork_that_fails_leaves_the_others(saola, tmp_path_factory):
+def test_a_fork_that_fails_leaves_the_others(saola, worker_class,
+                                             tmp_path_factory):
     """R22: no process for a second worker, until there is."""
     place = tmp_path_factory.mktemp("nproc")
     for part in [place, *place.parents][:3]:
         part.chmod(part.stat().st_mode | 0o755)
     write_app(place, "few")
     uid = 41000 + os.getpid() % 1000
-    # Two workers with their watchdogs and the template; this is one more.
+    # Two workers with their threads and the template; this is one more.
+    most = 1 + 2 * {"sync": 2, "threaded": 6}[worker_class]
     crowd = subprocess.Popen(["/bin/sleep", "100"], user=uid)
     server = saola("app:application", chdir=place, workers=2, user=uid,
                    group=uid, ready=False, preexec_fn=lambda:
-                   resource.setrlimit(resource.RLIMIT_NPROC, (5, 5)))
+                   resource.setrlimit(resource.RLIMIT_NPROC, (most, most)))
     server.wait_log("worker failed to boot: cannot ")
     server.wait_log("next try in 1 s")
     assert get(server) == "few"

@@ -57,12 +57,9 @@ an_undisturbed_request(void **state UNUSED)
 	assert_int_equal(run_state(run.claim), RUN_OPEN);
 	assert_true(run_write(&run));
 	assert_int_equal(run_state(run.claim), RUN_WRITING);
-	assert_true(run_wrote(&run, false));
+	assert_true(run_wrote(&run));
 	assert_int_equal(run_state(run.claim), RUN_SENT);
 	assert_true(run_write(&run));
-	assert_true(run_wrote(&run, true));
-	assert_int_equal(run_state(run.claim), RUN_DONE);
-	assert_false(run_write(&run));
 	run_end(&run);
 	assert_int_equal(run_state(run.claim), RUN_NONE);
 	assert_null(req.run);
@@ -94,7 +91,7 @@ cut_between_two_writes(void **state UNUSED)
 	uint64_t number = begin();
 
 	assert_true(run_write(&run));
-	assert_true(run_wrote(&run, false));
+	assert_true(run_wrote(&run));
 	assert_int_equal(seize(number), RUN_SENT);
 	assert_false(run_write(&run));
 	run_end(&run);
@@ -110,7 +107,7 @@ cut_after_a_write(void **state UNUSED)
 
 	assert_true(run_write(&run));
 	assert_int_equal(seize(number), RUN_WRITING);
-	assert_false(run_wrote(&run, false));
+	assert_false(run_wrote(&run));
 	assert_false(run_write(&run));
 	run_end(&run);
 	assert_true(req.resp.failed);
@@ -124,11 +121,11 @@ the_last_write_is_past_being_cut(void **state UNUSED)
 
 	assert_true(run_write(&run));
 	assert_int_equal(seize(number), RUN_WRITING);
-	assert_true(run_wrote(&run, true));
-	assert_int_equal(run_state(run.claim), RUN_HELD);
+	req.resp.ended = true;
 	run_end(&run);
-	assert_false(req.resp.failed);
 	assert_true(req.resp.timed_out);
+	assert_false(req.resp.failed);
+	assert_false(req.resp.taken);
 }
 
 static void
@@ -137,30 +134,15 @@ cut_while_it_waits_to_write(void **state UNUSED)
 	uint64_t number = begin();
 
 	assert_true(run_write(&run));
-	assert_true(run_wait(&run, RUN_WRITING, RUN_BLOCKED));
-	assert_true(run_wait(&run, RUN_BLOCKED, RUN_WRITING));
-	assert_true(run_wait(&run, RUN_WRITING, RUN_BLOCKED));
+	assert_true(run_wait(&run));
+	assert_true(run_go_on(&run));
+	assert_true(run_wait(&run));
 	assert_int_equal(seize(number), RUN_BLOCKED);
-	assert_false(run_wait(&run, RUN_BLOCKED, RUN_WRITING));
-	assert_false(run_wrote(&run, false));
+	assert_false(run_go_on(&run));
+	req.resp.ended = req.resp.gone = true;
 	run_end(&run);
 	assert_true(req.resp.failed);
-}
-
-static void
-a_whole_response_is_left_alone(void **state UNUSED)
-{
-	uint64_t number = begin();
-
-	assert_true(run_write(&run));
-	assert_true(run_wrote(&run, true));
-	assert_int_equal(seize(number), RUN_DONE);
-	assert_int_equal(run_state(run.claim), RUN_HELD);
-	assert_int_equal(seize(number), RUN_HELD);
-	run_end(&run);
-	assert_true(req.resp.timed_out);
-	assert_false(req.resp.failed);
-	assert_false(req.resp.taken);
+	assert_false(req.resp.gone);
 }
 
 static void
@@ -174,7 +156,6 @@ another_request_is_not_meant(void **state UNUSED)
 	assert_int_equal(seize(number), RUN_NONE);
 	assert_int_equal(run_state(run.claim), RUN_OPEN);
 	assert_true(run_write(&run));
-	assert_true(run_wrote(&run, true));
 	run_end(&run);
 	assert_false(req.resp.timed_out);
 }
@@ -203,8 +184,9 @@ static void
 without_a_run_nobody_else_answers(void **state UNUSED)
 {
 	assert_true(run_write(NULL));
-	assert_true(run_wrote(NULL, true));
-	assert_true(run_wait(NULL, RUN_WRITING, RUN_BLOCKED));
+	assert_true(run_wrote(NULL));
+	assert_true(run_wait(NULL));
+	assert_true(run_go_on(NULL));
 }
 
 /* What the watchdog wrote for, by request. */
@@ -247,8 +229,7 @@ a_race_has_one_winner(void **state UNUSED)
 	for (i = 0; i < RACES; i++) {
 		assert_int_equal(begin(), number + i);
 		wrote = run_write(&run);
-		if (wrote)
-			run_wrote(&run, true);
+		req.resp.ended = wrote;
 		run_end(&run);
 		if (wrote + answered[i] != 1 || req.resp.taken != !wrote)
 			break;
@@ -270,7 +251,6 @@ main(void)
 		cmocka_unit_test(cut_after_a_write),
 		cmocka_unit_test(the_last_write_is_past_being_cut),
 		cmocka_unit_test(cut_while_it_waits_to_write),
-		cmocka_unit_test(a_whole_response_is_left_alone),
 		cmocka_unit_test(another_request_is_not_meant),
 		cmocka_unit_test(more_time_until_it_is_over),
 		cmocka_unit_test(without_a_run_nobody_else_answers),
