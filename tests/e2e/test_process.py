@@ -352,7 +352,8 @@ def test_a_killed_worker_is_replaced_at_once(saola, protocol):
         server.wait_log(r"worker \d \(pid \d+\) ready", after=mark)
         assert time.monotonic() - began < 1
     load.stop()
-    assert len(load.bad) <= 20 and load.good > 100
+    # A worker may hold connections whose requests have not arrived yet.
+    assert len(load.bad) <= 20 * len(load.threads) and load.good > 100
     assert len(server.workers()) == 2
 
 
