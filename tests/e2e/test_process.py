@@ -472,6 +472,7 @@ def test_the_master_killed_workers_finish_and_leave(saola, tmp_path):
     server.wait_for(lambda: all(procs.is_gone(p) or procs.is_zombie(p)
                                 for p in family))
     server.forgive("files")
+    assert server.wait_exit() == -signal.SIGKILL
 
 
 def test_what_a_hostile_worker_says_is_dropped(saola):
