@@ -357,7 +357,7 @@ def test_a_killed_worker_is_replaced_at_once(saola, protocol):
 def test_a_crash_loop_backs_off(saola, tmp_path):
     write_app(tmp_path, "import os, threading, time\n"
               "def die():\n"
-              "    time.sleep(0.05)\n"
+              "    time.sleep(0.4)\n"
               "    os._exit(5)\n"
               "threading.Thread(target=die).start()\n"
               "from hello import application\n")
