@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum fcgi_phase {
@@ -536,67 +537,6 @@ fcgi_done(struct proto_dec *dec, uint16_t id)
 	s->id = 0;
 	if (f->id == id && (f->phase == PHASE_PARAMS || f->phase == PHASE_BODY))
 		fcgi_skip(f);
-}
-
-/* A length: one byte, or four with the high bit set. -1: it is cut off. */
-static int64_t
-fcgi_pair_length(struct proto_str *block)
-{
-	const uint8_t	*p = (const uint8_t *)block->p;
-	size_t		 n = block->len > 0 && p[0] & 0x80 ? 4 : 1;
-
-	if (block->len < n)
-		return -1;
-	block->p += n;
-	block->len -= n;
-	return n == 1 ? p[0] : (int64_t)(p[0] & 0x7f) << 24 |
-	    (int64_t)p[1] << 16 | (int64_t)p[2] << 8 | p[3];
-}
-
-/* The bytes behind the lengths, which take head bytes. */
-static inline int
-fcgi_pair_take(struct proto_str *block, size_t head, size_t nlen, size_t vlen,
-    struct proto_str *name, struct proto_str *value)
-{
-	const char	*p = block->p + head;
-	size_t		 left = block->len - head;
-
-	/* Lengths have 31 bits, so their sum cannot wrap. */
-	if (nlen + vlen > left)
-		return -1;
-	*name = (struct proto_str){ p, nlen };
-	*value = (struct proto_str){ p + nlen, vlen };
-	block->p = p + nlen + vlen;
-	block->len = left - nlen - vlen;
-	return 1;
-}
-
-static int
-fcgi_pair_any(struct proto_str *block, struct proto_str *name,
-    struct proto_str *value)
-{
-	int64_t		 nlen, vlen;
-
-	if (block->len == 0)
-		return 0;
-	nlen = fcgi_pair_length(block);
-	vlen = fcgi_pair_length(block);
-	if (nlen == -1 || vlen == -1)
-		return -1;
-	return fcgi_pair_take(block, 0, (size_t)nlen, (size_t)vlen, name,
-	    value);
-}
-
-static int
-fcgi_pair(struct proto_str *block, struct proto_str *name,
-    struct proto_str *value)
-{
-	const uint8_t	*p = (const uint8_t *)block->p;
-
-	/* Nearly always both lengths are one byte. */
-	if (block->len >= 2 && ((p[0] | p[1]) & 0x80) == 0)
-		return fcgi_pair_take(block, 2, p[0], p[1], name, value);
-	return fcgi_pair_any(block, name, value);
 }
 
 static size_t

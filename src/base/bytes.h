@@ -22,6 +22,27 @@ bytes_word(const char *p)
 	return w;
 }
 
+/* Sixteen bytes, which the compiler gives to the vector unit if there is one. */
+typedef uint8_t bytes_vec __attribute__((vector_size(16)));
+typedef uint64_t bytes_halves __attribute__((vector_size(16)));
+
+static inline bytes_vec
+bytes_load(const char *p)
+{
+	bytes_vec v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline bool
+bytes_any(bytes_vec v)
+{
+	bytes_halves h = (bytes_halves)v;
+
+	return (h[0] | h[1]) != 0;
+}
+
 /* Up to eight bytes as a word; which bytes go where depends on n alone. */
 static inline uint64_t
 bytes_short(const char *p, size_t n)
@@ -44,19 +65,23 @@ bytes_short(const char *p, size_t n)
 static inline bool
 bytes_same(const char *a, const char *b, size_t n)
 {
-	uint64_t differ;
+	const size_t word = sizeof(uint64_t), vec = sizeof(bytes_vec);
+	bytes_vec differ;
 	size_t i;
 
-	if (n < sizeof(differ))
+	if (n < word)
 		return bytes_short(a, n) == bytes_short(b, n);
+	/* What is last overlaps what is before it. */
+	if (n < vec)
+		return ((bytes_word(a) ^ bytes_word(b)) |
+		    (bytes_word(a + n - word) ^
+		    bytes_word(b + n - word))) == 0;
 	if (n >= BYTES_LONG)
 		return memcmp(a, b, n) == 0;
-	/* The last word overlaps the one before it. */
-	differ = bytes_word(a + n - sizeof(differ)) ^
-	    bytes_word(b + n - sizeof(differ));
-	for (i = 0; i + sizeof(differ) < n; i += sizeof(differ))
-		differ |= bytes_word(a + i) ^ bytes_word(b + i);
-	return differ == 0;
+	differ = bytes_load(a + n - vec) ^ bytes_load(b + n - vec);
+	for (i = 0; i + vec < n; i += vec)
+		differ |= bytes_load(a + i) ^ bytes_load(b + i);
+	return !bytes_any(differ);
 }
 
 /* The high bit of some byte is set if one is less than c, which is <= 128. */
@@ -68,23 +93,28 @@ bytes_less(uint64_t word, uint8_t c)
 	return (word - ones * c) & ~word & (ones * 128);
 }
 
-/* Whether any of n bytes is less than c, for a c up to 128. */
+/* Whether any of n bytes is less than c, for a c from 1 to 128. */
 static inline bool
 bytes_have_less(const char *p, size_t n, uint8_t c)
 {
-	uint64_t found;
+	const size_t word = sizeof(uint64_t), vec = sizeof(bytes_vec);
+	bytes_vec found;
 	size_t i;
 
-	if (n < sizeof(found)) {
-		for (i = 0; i < n; i++)
-			if ((uint8_t)p[i] < c)
-				return true;
+	if (n == 0)
 		return false;
-	}
-	found = bytes_less(bytes_word(p + n - sizeof(found)), c);
-	for (i = 0; i + sizeof(found) < n; i += sizeof(found))
-		found |= bytes_less(bytes_word(p + i), c);
-	return found != 0;
+	if (n < 4)
+		return bytes_less(bytes_short(p, n) | ~(uint64_t)0 << 24,
+		    c) != 0;
+	if (n < word)
+		return bytes_less(bytes_short(p, n), c) != 0;
+	if (n < vec)
+		return (bytes_less(bytes_word(p), c) |
+		    bytes_less(bytes_word(p + n - word), c)) != 0;
+	found = (bytes_vec)(bytes_load(p + n - vec) < c);
+	for (i = 0; i + vec < n; i += vec)
+		found |= (bytes_vec)(bytes_load(p + i) < c);
+	return bytes_any(found);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "proto/pair.h"
 #include "req/params.h"
 #include "req/params_path.h"
 #include "req/params_shape.h"
@@ -36,35 +37,63 @@ params_grow(struct params *p, size_t *room, struct arena *arena)
 	return v;
 }
 
-/* Take the block apart; *names becomes the bytes of all names together. */
-static int
-params_split(struct params *p, unsigned count_max, const struct proto_ops *ops,
-    struct proto_str block, struct arena *arena, size_t *names,
-    const char **why)
+/* One pair into *a: 1, 0 at the end of the block, -1 if it is malformed. */
+static inline int
+params_pair(struct proto_str *block, int (*pair)(struct proto_str *,
+    struct proto_str *, struct proto_str *), struct param *a)
 {
 	struct proto_str name, value;
-	size_t room = 0, n = 1, len = 0;
-	struct param *v = params_grow(p, &room, arena);
-	int got = 0;
+	int got = pair(block, &name, &value);
+
+	if (got == 1) {
+		a->name = (struct str){ name.p, name.len };
+		a->value = (struct str){ value.p, value.len };
+	}
+	return got;
+}
+
+/* The pairs from v[*n] on that there is room for; answers as params_pair. */
+static inline int
+params_fill(struct param *v, size_t *n, size_t room, struct proto_str *in,
+    int (*pair)(struct proto_str *, struct proto_str *, struct proto_str *))
+{
+	struct proto_str block = *in;
+	size_t i;
+	int got = 1;
+
+	for (i = *n; i < room && (got = params_pair(&block, pair, &v[i])) == 1;
+	    i++)
+		;
+	*n = i;
+	*in = block;
+	return got;
+}
+
+/* Take the block apart. */
+static int
+params_split(struct params *p, unsigned count_max, const struct proto_ops *ops,
+    struct proto_str block, struct arena *arena, const char **why)
+{
+	size_t room = 0, n = 1;
+	int got = 1;
 
 	if (count_max >= UINT16_MAX)
 		count_max = UINT16_MAX - 1;
-	while (v != NULL && (got = ops->pair(&block, &name, &value)) == 1) {
-		if (unlikely(n > count_max))
-			return params_refuse(431, why, "params_count");
-		if (unlikely(n == room) &&
-		    (v = params_grow(p, &room, arena)) == NULL)
-			break;
-		v[n].name = (struct str){ name.p, name.len };
-		v[n++].value = (struct str){ value.p, value.len };
-		len += name.len;
+	while (got == 1 && n <= (size_t)count_max + 1) {
+		if (params_grow(p, &room, arena) == NULL)
+			return params_refuse(503, why,
+			    "no memory for the parameters");
+		got = ops == &fcgi_ops ?
+		    params_fill(p->v, &n, room, &block, fcgi_pair) :
+		    params_fill(p->v, &n, room, &block, ops->pair);
 	}
-	if (v == NULL)
-		return params_refuse(503, why, "no memory for the parameters");
-	memset(&v[0], 0, sizeof(v[0]));
+	if (got == -1)
+		return params_refuse(400, why, "malformed parameters");
+	if (n > (size_t)count_max + 1)
+		return params_refuse(431, why, "params_count");
+	memset(&p->v[0], 0, sizeof(p->v[0]));
 	p->n = (uint16_t)n;
-	*names = len;
-	return got == 0 ? 0 : params_refuse(400, why, "malformed parameters");
+	return 0;
 }
 
 /*
@@ -351,14 +380,13 @@ params_parse(struct params *p, const struct params_conf *conf,
     struct proto_str block, struct arena *arena, const char **why)
 {
 	struct str method;
-	size_t names;
 	int status;
 
 	memset(p, 0, sizeof(*p));
 	p->content_length = -1;
 	if ((status = params_split(p, conf->count_max, ops, block, arena,
-	    &names, why)) != 0 ||
-	    (status = shape_classify(p, names, arena, why)) != 0 ||
+	    why)) != 0 ||
+	    (status = shape_classify(p, arena, why)) != 0 ||
 	    (status = params_check(p, conf, why)) != 0 ||
 	    (status = params_check_fields(p, conf, why)) != 0)
 		return status;

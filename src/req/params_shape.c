@@ -294,33 +294,37 @@ shape_seen(uint64_t hash)
 	return false;
 }
 
-/* Names at the end differ most: they are the client's. */
+/*
+ * Names at the end differ most: they are the client's. What they
+ * mean is filled in on the way, and overwritten where another shape matches.
+ */
 static bool
-shape_matches(const struct param_shape *s, const struct params *p)
+shape_matches(const struct param_shape *s, struct params *p)
 {
+	const struct shape_name *is = s->name + s->n;
+	struct param *a = p->v + s->n;
 	const char *name = s->names + s->size;
-	uint16_t i;
 
-	for (i = (uint16_t)(s->n - 1); i > 0; i--) {
-		const struct str *is = &p->v[i].name;
-
-		name -= s->name[i].len;
-		if (s->name[i].len != is->len ||
-		    !bytes_same(name, is->p, is->len))
+	while (--is > s->name) {
+		a--;
+		name -= is->len;
+		if (is->len != a->name.len ||
+		    !bytes_same(name, a->name.p, is->len))
 			return false;
+		a->is = is->is;
 	}
 	return true;
 }
 
 static struct param_shape *
-shape_find(const struct params *p, size_t names)
+shape_find(struct params *p)
 {
 	struct param_shape *s;
 	size_t i;
 
 	for (i = 0; i < cache.n; i++) {
 		s = cache.v[i];
-		if (s->n != p->n || s->size != names || !shape_matches(s, p))
+		if (s->n != p->n || !shape_matches(s, p))
 			continue;
 		if (i > 0) {
 			memmove(cache.v + 1, cache.v, i * sizeof(s));
@@ -376,10 +380,14 @@ shape_enter(struct param_shape *s)
 }
 
 static struct param_shape *
-shape_admit(const struct params *p, size_t names, uint64_t hash)
+shape_admit(const struct params *p, uint64_t hash)
 {
 	struct param_shape *s;
+	size_t names = 0;
+	uint16_t i;
 
+	for (i = 1; i < p->n; i++)
+		names += p->v[i].name.len;
 	if (names > SHAPE_NAMES || p->n > SHAPE_PAIRS || !shape_seen(hash) ||
 	    (s = shape_new(p, names)) == NULL)
 		return NULL;
@@ -391,22 +399,17 @@ shape_admit(const struct params *p, size_t names, uint64_t hash)
 }
 
 int
-shape_classify(struct params *p, size_t names, struct arena *arena,
-    const char **why)
+shape_classify(struct params *p, struct arena *arena, const char **why)
 {
-	struct param_shape *s = shape_find(p, names);
+	struct param_shape *s = shape_find(p);
 	uint64_t hash;
-	uint16_t i;
 	int status;
 
-	if (s != NULL) {
-		for (i = 1; i < p->n; i++)
-			p->v[i].is = s->name[i].is;
-	} else {
+	if (s == NULL) {
 		shape_seed();
 		if ((status = shape_look(p, arena, &hash, why)) != 0)
 			return status;
-		s = shape_admit(p, names, hash);
+		s = shape_admit(p, hash);
 	}
 	if ((p->shape = s) != NULL)
 		s->holds++;
