@@ -24,15 +24,22 @@
 
 struct env_value {
 	PyObject	*str;		/* NULL: none */
-	const char	*text;		/* its bytes, in str */
-	size_t		 len;
+	struct str	 text;		/* its bytes, in str */
 };
 
-/* One key of a template: what the dict has for it, and what others sent. */
+/*
+ * What the dict has for a key. Every request compares all of them, so they
+ * stand close together.
+ */
+struct env_same {
+	struct str	 text;		/* borrowed from the dict */
+	unsigned	 from;		/* index of the parameter */
+};
+
+/* One key of a template, and what others sent. */
 struct env_entry {
 	PyObject	*key;
-	struct env_value dict;		/* borrowed from the dict */
-	unsigned	 changes;	/* of it; a steady value stays */
+	unsigned	 changes;	/* of the dict's; a steady value stays */
 	unsigned	 next;		/* to be forgotten for a new one */
 	struct env_value last[VALUES];
 };
@@ -48,6 +55,7 @@ struct env_template {
 	unsigned	 serial;	/* of the shape it was made for */
 	size_t		 n;
 	PyObject	*dict;
+	struct env_same	*same;		/* n, in the order of entry */
 	struct env_entry entry[];
 };
 
@@ -130,28 +138,28 @@ env_set(PyObject *dict, PyObject *key, PyObject *value)
 }
 
 static inline bool
-env_is_value(const struct env_value *v, struct str s)
+env_is_text(struct str text, struct str s)
 {
-	return v->len == s.len && v->str != NULL &&
-	    bytes_same(v->text, s.p, s.len);
+	return text.len == s.len && bytes_same(text.p, s.p, s.len);
 }
 
 /* Keep a new str, in the dict too unless its value is none that stays. */
 static int
-env_remember(struct env_template *t, struct env_entry *e, PyObject *str)
+env_remember(struct env_template *t, size_t at, PyObject *str)
 {
-	const struct env_value v = {
-		str, (const char *)PyUnicode_1BYTE_DATA(str),
+	struct env_entry *e = &t->entry[at];
+	const struct env_value v = { str, {
+		(const char *)PyUnicode_1BYTE_DATA(str),
 		(size_t)PyUnicode_GET_LENGTH(str)
-	};
+	} };
 
-	if (v.len > VALUE_MAX)
+	if (v.text.len > VALUE_MAX)
 		return 0;
 	if (e->changes < CHANGES_MAX) {
 		e->changes++;
 		if (PyDict_SetItem(t->dict, e->key, str) == -1)
 			return -1;
-		e->dict = v;
+		t->same[at].text = v.text;
 	}
 	Py_INCREF(str);
 	Py_XDECREF(e->last[e->next].str);
@@ -160,20 +168,29 @@ env_remember(struct env_template *t, struct env_entry *e, PyObject *str)
 	return 0;
 }
 
-/* A value that is not the template's into env, a copy of it. */
+/* A value that is not the template's. */
 static int
-env_change(struct env_template *t, struct env_entry *e, PyObject *env,
-    struct str s)
+env_change(struct env_template *t, size_t at, PyObject *env, struct str s)
 {
+	const struct env_entry *e = &t->entry[at];
 	PyObject *str;
 	size_t i;
 
 	for (i = 0; i < VALUES; i++)
-		if (env_is_value(&e->last[i], s))
+		if (e->last[i].str != NULL && env_is_text(e->last[i].text, s))
 			return PyDict_SetItem(env, e->key, e->last[i].str);
-	if ((str = py_latin1(s)) != NULL && env_remember(t, e, str) == -1)
+	if ((str = py_latin1(s)) != NULL && env_remember(t, at, str) == -1)
 		Py_CLEAR(str);
 	return env_set(env, e->key, str);
+}
+
+/* A value into env, a copy of the template, unless it has it already. */
+static inline int
+env_put(struct env_template *t, size_t at, PyObject *env, struct str s)
+{
+	if (likely(env_is_text(t->same[at].text, s)))
+		return 0;
+	return env_change(t, at, env, s);
 }
 
 /* Make env, a copy of the template, that of this request. */
@@ -181,25 +198,21 @@ static int
 env_adapt(struct env_template *t, PyObject *env, const struct params *p)
 {
 	struct str computed[ENV_COMPUTED];
-	struct env_entry *e = t->entry;
-	const struct param *a, *end = p->v + p->n;
+	const struct param *a;
 	size_t i;
 
 	env_compute(p, computed);
-	for (i = 0; i < ENV_COMPUTED; i++, e++)
-		if (!env_is_value(&e->dict, computed[i]) &&
-		    env_change(t, e, env, computed[i]) == -1)
+	for (i = 0; i < ENV_COMPUTED; i++)
+		if (env_put(t, i, env, computed[i]) == -1)
 			return -1;
-	for (a = p->v + 1; a < end; a++) {
-		if (!env_is_entry(a))
-			continue;
+	for (; i < t->n; i++) {
+		a = &p->v[t->same[i].from];
 		if (unlikely(a->is.more != 0)) {
-			if (env_set(env, e->key, env_join(p, a)) == -1)
+			if (env_set(env, t->entry[i].key,
+			    env_join(p, a)) == -1)
 				return -1;
-		} else if (!env_is_value(&e->dict, a->value) &&
-		    env_change(t, e, env, a->value) == -1)
+		} else if (env_put(t, i, env, a->value) == -1)
 			return -1;
-		e++;
 	}
 	return 0;
 }
@@ -215,15 +228,17 @@ env_template_free(struct env_template *t)
 			Py_XDECREF(t->entry[i].last[j].str);
 	}
 	Py_XDECREF(t->dict);
+	PyMem_Free(t->same);
 	PyMem_Free(t);
 }
 
-/* A key with a place in the dict; takes the key. */
+/* A key with a place in the dict, empty at first; takes the key. */
 static int
-env_template_add(struct env_template *t, PyObject *key)
+env_template_add(struct env_template *t, PyObject *key, unsigned from)
 {
 	if (key == NULL)
 		return -1;
+	t->same[t->n] = (struct env_same){ STR(""), from };
 	t->entry[t->n++].key = key;
 	return PyDict_SetItem(t->dict, key, py_str.empty);
 }
@@ -239,7 +254,7 @@ env_template_fill(struct env_template *t, const struct params *p)
 	for (i = 0; i < ENV_COMPUTED; i++) {
 		key = env_computed_key(i);
 		Py_INCREF(key);
-		if (env_template_add(t, key) == -1)
+		if (env_template_add(t, key, 0) == -1)
 			return -1;
 	}
 	for (i = 1; i < p->n; i++) {
@@ -247,7 +262,7 @@ env_template_fill(struct env_template *t, const struct params *p)
 			continue;
 		if ((key = py_latin1(p->v[i].name)) != NULL)
 			PyUnicode_InternInPlace(&key);
-		if (env_template_add(t, key) == -1)
+		if (env_template_add(t, key, (unsigned)i) == -1)
 			return -1;
 	}
 	return 0;
@@ -256,11 +271,16 @@ env_template_fill(struct env_template *t, const struct params *p)
 static struct env_template *
 env_template_new(const struct params *p)
 {
+	size_t room = ENV_COMPUTED + p->n;
 	struct env_template *t;
 
-	t = PyMem_Calloc(1, sizeof(*t) +
-	    (ENV_COMPUTED + p->n) * sizeof(t->entry[0]));
+	t = PyMem_Calloc(1, sizeof(*t) + room * sizeof(t->entry[0]));
 	if (t == NULL) {
+		PyErr_NoMemory();
+		return NULL;
+	}
+	if ((t->same = PyMem_Calloc(room, sizeof(*t->same))) == NULL) {
+		PyMem_Free(t);
 		PyErr_NoMemory();
 		return NULL;
 	}
