@@ -51,7 +51,7 @@ NEED_TEST  := $(NEED_RUN) libcmocka-dev libfcgi-bin clang libclang-rt-14-dev \
 NEED_BENCH := $(NEED_RUN) uwsgi-core uwsgi-plugin-python3 gunicorn python3-django \
 	valgrind strace
 
-.PHONY: all run test unit e2e asyncio asyncio-short asan tsan fuzz bench lint docs install clean help
+.PHONY: all run test unit e2e asyncio asyncio-short asan fuzz bench lint docs install clean help
 .DEFAULT_GOAL := all
 
 all: need-build ## build ./saola
