@@ -80,6 +80,22 @@ str_trim(struct str s)
 	return s;
 }
 
+size_t
+str_words(char *text, char **words, size_t max)
+{
+	char *word, *rest = text;
+	size_t n = 0;
+
+	while ((word = strsep(&rest, " \t")) != NULL) {
+		if (*word == '\0')
+			continue;
+		if (n == max)
+			return max + 1;
+		words[n++] = word;
+	}
+	return n;
+}
+
 void
 strlist_add(struct strlist *l, const char *s)
 {

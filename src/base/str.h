@@ -29,6 +29,12 @@ bool	str_starts(struct str, struct str prefix);
 /* Blanks (space, tab) at both ends removed. */
 struct str str_trim(struct str);
 
+/*
+ * Divide text at its blanks, in place, into at most max words. How many there
+ * are; max + 1 if there are more.
+ */
+size_t	str_words(char *text, char **words, size_t max);
+
 /* A list of strings that owns them. */
 struct strlist {
 	char	**v;

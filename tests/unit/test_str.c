@@ -265,11 +265,36 @@ slips_of_the_finger_find_the_name(void **state UNUSED)
 	assert_null(nearest(longer));
 }
 
+static void
+words_are_divided_by_blanks(void **state UNUSED)
+{
+	static const struct {
+		const char	*text;
+		size_t		 n;
+	} cases[] = {
+		{ "", 0 }, { " \t ", 0 }, { "one", 1 }, { " one", 1 },
+		{ "one two", 2 }, { "\tone \t two  ", 2 }, { "a b c", 3 },
+		{ "a b c ", 3 }, { "a b c d", 4 }, { "a b c d e f", 4 },
+	};
+	char text[32], *words[3];
+	size_t i;
+
+	for (i = 0; i < nitems(cases); i++) {
+		strcpy(text, cases[i].text);
+		assert_int_equal(str_words(text, words, 3), cases[i].n);
+	}
+	strcpy(text, " one\ttwo ");
+	assert_int_equal(str_words(text, words, 3), 2);
+	assert_string_equal(words[0], "one");
+	assert_string_equal(words[1], "two");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slices_compare_without_case),
+		cmocka_unit_test(words_are_divided_by_blanks),
 		cmocka_unit_test(words_compare_as_bytes_do),
 		cmocka_unit_test(prefixes_are_recognised),
 		cmocka_unit_test(blanks_are_trimmed_at_both_ends),
