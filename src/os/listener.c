@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "os/heir.h"
 #include "os/listener.h"
 #include "os/sdaemon.h"
 
@@ -152,8 +153,8 @@ listener_bind_path(struct listener *l, const struct addr *a,
 		    errno == ENOENT ? ": its directory does not exist" : "");
 	l->maker = getpid();
 	if (lstat(path, &st) == 0) {
-		l->ino = st.st_ino;
-		l->dev = st.st_dev;
+		l->file.ino = st.st_ino;
+		l->file.dev = st.st_dev;
 	}
 	if (listener_give(l, path, opts, err) == -1)
 		return -1;
@@ -167,6 +168,11 @@ listener_bind(struct listener *l, const struct addr *a,
 {
 	int one = 1;
 
+	l->fd = heir_take(a, &l->file, &l->shared);
+	if (l->fd != -1) {
+		l->maker = l->shared ? 0 : getpid();
+		return 0;
+	}
 	l->fd = socket(a->sock.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (l->fd == -1)
 		return err_set(err, "%s: socket: %s", l->text, strerror(errno));
@@ -315,8 +321,9 @@ listener_path(const struct listener *l)
 	const char *path = l->text + strlen("unix:");
 	struct stat st;
 
-	if (l->ino == 0 || l->maker != getpid() || lstat(path, &st) == -1 ||
-	    st.st_ino != l->ino || st.st_dev != l->dev)
+	if (l->file.ino == 0 || l->maker != getpid() ||
+	    lstat(path, &st) == -1 || st.st_ino != l->file.ino ||
+	    st.st_dev != l->file.dev)
 		return NULL;
 	return path;
 }
@@ -347,6 +354,22 @@ listener_close(struct listener *l)
 	if (path != NULL)
 		unlink(path);
 	listener_drop(l);
+}
+
+void
+listener_leave(struct listener *l)
+{
+	l->maker = 0;
+	l->shared = true;
+}
+
+void
+listener_own(struct listener *l)
+{
+	if (!l->shared)
+		return;
+	l->maker = getpid();
+	l->shared = false;
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "os/addr.h"
+#include "os/heir.h"
 
 struct listener {
 	int		 fd;		/* CLOEXEC; blocks, unless asked */
@@ -21,9 +22,9 @@ struct listener {
 	socklen_t	 len;
 	bool		 inherited;	/* never closed or unlinked by us */
 	bool		 activated;	/* by systemd, which keeps its queue */
+	bool		 shared;	/* it is another master's too */
 	pid_t		 maker;		/* who may unlink it */
-	ino_t		 ino;		/* UNIX: the file we made */
-	dev_t		 dev;
+	struct heir_file file;		/* UNIX: the file we made */
 	struct addr_net	*allow;		/* peers accepted over TCP */
 	size_t		 nallow;
 };
@@ -53,6 +54,13 @@ int	listener_update(struct listener *, const struct listener_opts *,
 	    struct err *) MUSTCHECK;
 /* Close, unlink what we made, free. */
 void	listener_close(struct listener *);
+/*
+ * Leave it to the master that comes after us, who has it too: from now on its
+ * file stays when it is closed here. A socket that was left to us is so from
+ * the start, until it is taken for our own.
+ */
+void	listener_leave(struct listener *);
+void	listener_own(struct listener *);
 /* Close and free in a child: the file stays. */
 void	listener_drop(struct listener *);
 

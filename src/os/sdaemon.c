@@ -121,6 +121,41 @@ sdaemon_name(size_t i)
 	return sdaemon.names[i];
 }
 
+/* Room for one descriptor. */
+union sdaemon_control {
+	struct cmsghdr	head;
+	char		room[CMSG_SPACE(sizeof(int))];
+};
+
+static void
+sdaemon_attach(struct msghdr *m, union sdaemon_control *control, int fd)
+{
+	*control = (union sdaemon_control){
+		.head = { .cmsg_len = CMSG_LEN(sizeof(fd)),
+		    .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+	};
+	memcpy(CMSG_DATA(&control->head), &fd, sizeof(fd));
+	m->msg_control = control;
+	m->msg_controllen = sizeof(*control);
+}
+
+/* Send a text, and a descriptor if it is not -1. */
+static void
+sdaemon_send(char *text, int fd)
+{
+	struct iovec iov = { .iov_base = text, .iov_len = strlen(text) };
+	struct msghdr m = {
+		.msg_name = &sdaemon.to, .msg_namelen = sdaemon.tolen,
+		.msg_iov = &iov, .msg_iovlen = 1
+	};
+	union sdaemon_control control;
+
+	if (fd != -1)
+		sdaemon_attach(&m, &control, fd);
+	if (sendmsg(sdaemon.notify, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+		log_warn("NOTIFY_SOCKET");
+}
+
 void
 sdaemon_notify(const char *fmt, ...)
 {
@@ -132,8 +167,59 @@ sdaemon_notify(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (sendto(sdaemon.notify, text, strlen(text),
-	    MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&sdaemon.to,
-	    sdaemon.tolen) == -1)
-		log_warn("NOTIFY_SOCKET");
+	sdaemon_send(text, -1);
+}
+
+void
+sdaemon_store(int fd, const char *name)
+{
+	char text[300];
+
+	if (sdaemon.notify == -1)
+		return;
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	sdaemon_send(text, fd);
+}
+
+void
+sdaemon_unstore(const char *name)
+{
+	sdaemon_notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+int64_t
+sdaemon_watchdog(void)
+{
+	const char *pid = getenv("WATCHDOG_PID");
+	const char *usec = getenv("WATCHDOG_USEC");
+	int64_t n;
+
+	if (sdaemon.notify == -1 || usec == NULL || (pid != NULL &&
+	    str_parse_int(pid, getpid(), getpid(), &n) == -1) ||
+	    str_parse_int(usec, 1, INT64_MAX, &n) == -1)
+		return 0;
+	return n;
+}
+
+static void
+sdaemon_pass_pid(const char *variable)
+{
+	char pid[24];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (getenv(variable) != NULL)
+		setenv(variable, pid, 1);
+}
+
+void
+sdaemon_pass(void)
+{
+	size_t i;
+
+	for (i = 0; i < sdaemon.count; i++)
+		if (fcntl(sdaemon_fd(i), F_SETFD, 0) == -1)
+			log_warn("passed descriptor %d", sdaemon_fd(i));
+	if (sdaemon.count > 0)
+		sdaemon_pass_pid("LISTEN_PID");
+	sdaemon_pass_pid("WATCHDOG_PID");
 }

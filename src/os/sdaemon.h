@@ -7,6 +7,7 @@
 #define OS_SDAEMON_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 
@@ -27,10 +28,24 @@ size_t	sdaemon_count(void);
 int	sdaemon_fd(size_t i);
 const char *sdaemon_name(size_t i);
 
+/* How often systemd wants to hear WATCHDOG=1, in microseconds; 0: never. */
+int64_t	sdaemon_watchdog(void);
+/*
+ * In a child that is about to become another program in our place: let it have
+ * the passed sockets, and the environment that says so.
+ */
+void	sdaemon_pass(void);
+
 /*
  * Send assignments, one a line: "READY=1\nSTATUS=fine". Nothing happens where
  * nobody listens. Never blocks.
  */
 void	sdaemon_notify(const char *, ...) PRINTFLIKE(1, 2);
+/*
+ * Keep a descriptor for whoever is started after our death, by this name; and
+ * give it back. Names have no colon and no control character.
+ */
+void	sdaemon_store(int fd, const char *name);
+void	sdaemon_unstore(const char *name);
 
 #endif
