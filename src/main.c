@@ -4,6 +4,7 @@
 
 #include "conf/conf.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 #include "os/fds.h"
 #include "os/title.h"
 
@@ -53,6 +54,7 @@ main(int argc, char *argv[])
 	conf = conf_load(argc, args, &err);
 	if (conf == NULL) {
 		fprintf(stderr, "saola: %s\n", err.text);
+		heritage_refuse(err.text);
 		return err.code;
 	}
 	return main_act(conf, argc, args);

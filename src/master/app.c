@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "master/master.h"
 
-#define APP_WORKERS_MAX	4096
-
 struct app *
 app_new(struct master *m, const char *name)
 {
@@ -42,13 +40,10 @@ app_free(struct app *app)
 }
 
 static void
-app_change_gen(struct gen *g, int by)
+app_set_target(struct gen *g, int n)
 {
-	int n;
-
 	if (g == NULL)
 		return;
-	n = g->target + by;
 	g->target = n < 1 ? 1 : n > APP_WORKERS_MAX ? APP_WORKERS_MAX : n;
 	log_info("app %s: %d worker%s wanted", g->app->name, g->target,
 	    g->target == 1 ? "" : "s");
@@ -58,8 +53,17 @@ app_change_gen(struct gen *g, int by)
 void
 app_change_target(struct app *app, int by)
 {
-	app_change_gen(app->serving, by);
-	app_change_gen(app->next, by);
+	if (app->serving != NULL)
+		app_set_target(app->serving, app->serving->target + by);
+	if (app->next != NULL)
+		app_set_target(app->next, app->next->target + by);
+}
+
+void
+app_scale(struct app *app, int n)
+{
+	app_set_target(app->serving, n);
+	app_set_target(app->next, n);
 }
 
 bool

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 #include "os/channel.h"
 #include "os/logfile.h"
 #include "os/priv.h"
@@ -215,8 +216,9 @@ gen_check_complete(struct gen *g)
 		return;
 	g->complete = true;
 	gen_log_ready(g);
-	if (g == g->app->next)
+	if (g->awaited)
 		reload_on_ready(g);
+	heritage_on_ready(g->app->master);
 }
 
 /*
@@ -323,6 +325,9 @@ gen_on_boot_failure(struct gen *g, const char *who, int code, const char *why)
 		return;
 	}
 	log_errorx("app %s: %s failed to boot: %s", app->name, who, why);
+	if (g->awaited)
+		reload_on_failure(g, who, why);
+	heritage_on_failure(g, who, why);
 	if (app->boot_code == 0)
 		app->boot_code = code;
 	master_notice(app->master);

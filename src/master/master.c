@@ -9,16 +9,21 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "master/control.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 #include "os/cgroup.h"
 #include "os/daemon.h"
 #include "os/fds.h"
+#include "os/heir.h"
 #include "os/logfile.h"
 #include "os/pidfile.h"
 #include "os/priv.h"
 #include "os/sdaemon.h"
+#include "os/self.h"
 #include "os/signals.h"
 #include "os/title.h"
 
@@ -201,6 +206,8 @@ master_notice(struct master *m)
 		stop_hopeless(m, code);
 		return;
 	}
+	if (m->heritage != NULL)
+		return;
 	master_tell_status(m);
 	if (!m->ready && proved == apps) {
 		m->ready = true;
@@ -237,14 +244,6 @@ master_drop_worker(struct master *m)
 		app_change_target(app, -1);
 }
 
-/* Without a handler it would end us. */
-static void
-master_refuse_usr2(struct master *m UNUSED)
-{
-	log_warnx("USR2 is ignored: this version changes its binary with a "
-	    "restart only");
-}
-
 static const struct master_signal {
 	int	  signo;
 	void	(*action)(struct master *);
@@ -253,9 +252,9 @@ static const struct master_signal {
 	{ SIGTERM, stop_gracefully },
 	{ SIGQUIT, stop_gracefully },
 	{ SIGINT, stop_fast },
-	{ SIGHUP, reload_start },
+	{ SIGHUP, reload_all },
 	{ SIGUSR1, master_reopen_logs },
-	{ SIGUSR2, master_refuse_usr2 },
+	{ SIGUSR2, upgrade_start },
 	{ SIGTTIN, master_add_worker },
 	{ SIGTTOU, master_drop_worker },
 };
@@ -366,9 +365,10 @@ master_start(struct master *m, struct err *err)
 	const struct conf *conf = m->config->conf;
 
 	sdaemon_init();
+	heir_init();
 	if (master_set_log(conf, err) == -1)
 		return -1;
-	if (m->daemon && daemon_start(err) == -1)
+	if (m->daemon && m->heritage == NULL && daemon_start(err) == -1)
 		return -1;
 	title_set("master");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
@@ -396,6 +396,10 @@ master_fini(struct master *m)
 	if (m->pidfile != NULL)
 		pidfile_remove(m->pidfile);
 	free(m->pidfile);
+	heritage_fini(m);
+	control_stop(m);
+	free(m->reload.app);
+	free(m->binary);
 	config_put(m->config);
 	free(m->slot_taken);
 	if (m->base == NULL)
@@ -406,11 +410,27 @@ master_fini(struct master *m)
 	event_base_free(m->base);
 }
 
+/* In an upgrade the old master has the control socket, and the last word. */
+static void
+master_go(struct master *m)
+{
+	struct app *app;
+
+	if (m->heritage == NULL) {
+		control_start(m);
+		heir_fini();
+	} else
+		heritage_start(m);
+	TAILQ_FOREACH(app, &m->apps, entry)
+		gen_fill(app->serving);
+}
+
 int
 master_run(struct conf *conf, int argc, char **argv)
 {
-	struct master m = { .argc = argc, .argv = argv };
-	struct app *app;
+	struct master m = {
+		.argc = argc, .argv = argv, .started_ms = clock_ms()
+	};
 	struct err err;
 
 	TAILQ_INIT(&m.apps);
@@ -419,15 +439,18 @@ master_run(struct conf *conf, int argc, char **argv)
 	m.daemon = conf->m.daemon;
 	m.oom_kills = cgroup_oom_kills("");
 	m.pidfile = is_set(conf->m.pid) ? xstrdup(conf->m.pid) : NULL;
+	m.binary = self_path(argv[0]);
+	heritage_init(&m);
+	heritage_rename(&m);
 	if (master_start(&m, &err) == -1) {
 		log_errorx("%s", err.text);
+		heritage_fail(&m, err.text);
 		m.code = err.code;
 		master_fini(&m);
 		return m.code;
 	}
 	master_announce(&m);
-	TAILQ_FOREACH(app, &m.apps, entry)
-		gen_fill(app->serving);
+	master_go(&m);
 	event_base_dispatch(m.base);
 	log_info("stopped");
 	master_fini(&m);

@@ -94,6 +94,7 @@ struct gen {
 	int64_t			 crash_ms;	/* when the last one was */
 	bool			 proved;	/* a worker was ready */
 	bool			 complete;	/* all were, at once */
+	bool			 awaited;	/* by the reload that runs */
 	bool			 retired;
 };
 TAILQ_HEAD(gens, gen);
@@ -111,6 +112,15 @@ struct app {
 };
 TAILQ_HEAD(apps, app);
 
+struct reload {
+	bool		 runs;
+	unsigned	 count;			/* its number, or the last's */
+	char		*app;			/* of this one; NULL: all */
+	char		 failure[2048];		/* sentences; "" */
+	bool		 again;			/* another one when it ends, */
+	char		*next_app;		/* of this application */
+};
+
 /* How the master was asked to end; only grows. */
 enum master_stop { MASTER_RUNS, MASTER_DRAINS, MASTER_HURRIES };
 
@@ -121,6 +131,7 @@ struct master {
 	struct event		 signals[MASTER_SIGNALS];
 	int			 argc;
 	char			**argv;
+	char			*binary;	/* for an upgrade */
 	struct config		*config;
 	char			*pidfile;	/* of the start; NULL if none */
 	bool			 daemon;
@@ -135,7 +146,11 @@ struct master {
 	int			 code;		/* to exit with */
 	bool			 booted;	/* a worker was ready, ever */
 	bool			 ready;		/* every application was */
-	bool			 reloading, reload_again;
+	struct reload		 reload;
+	struct upgrade		*upgrade;	/* a new binary starts */
+	struct heritage		*heritage;	/* we are the new binary */
+	struct control		*control;	/* NULL: none */
+	int64_t			 started_ms;
 };
 
 /* master.c */
@@ -158,6 +173,8 @@ struct sock *sock_get(struct master *, const char *text,
 	    const struct listener_opts *, struct err *) MUSTCHECK;
 /* True if that was the last user, and a queue went away with it. */
 bool	sock_put(struct master *, struct sock *);
+/* The master that left them to us is gone. */
+void	sock_own_all(struct master *);
 /* The bind texts of an application, passed sockets of its name included. */
 int	sock_binds(const struct conf *, const struct conf_app *,
 	    struct strlist *, struct err *) MUSTCHECK;
@@ -168,8 +185,11 @@ int	sock_options(const struct conf_app *, struct listener_opts *,
 struct app *app_new(struct master *, const char *name);
 struct app *app_find(struct master *, const char *name);
 void	app_free(struct app *);
+#define APP_WORKERS_MAX	4096
 /* TTIN, TTOU: so many workers more, but never less than one. */
 void	app_change_target(struct app *, int by);
+/* So many workers, until the next reload. */
+void	app_scale(struct app *, int n);
 /* No generation of it is left. */
 bool	app_is_empty(const struct app *);
 /* USR1 to its templates and workers. */
@@ -250,14 +270,22 @@ void	watch_init(struct master *);
 void	watch_look(struct master *);
 
 /* stop.c */
+/* All applications leave, and nothing else: another master serves on. */
+void	stop_yield(struct master *);
 void	stop_gracefully(struct master *);	/* a second time: fast */
 void	stop_fast(struct master *);
 /* Stop because nothing ever booted. */
 void	stop_hopeless(struct master *, int code);
 
-/* reload.c */
-void	reload_start(struct master *);
-/* The next generation serves, or has failed. */
+/*
+ * reload.c. The next reload that begins has the number reload.count + 1, and
+ * heeds every request made before it.
+ */
+void	reload_start(struct master *, const char *app);
+void	reload_all(struct master *);	/* HUP */
+/* Begin one that had to wait. */
+void	reload_go_on(struct master *);
+/* A generation that is awaited serves, or has failed. */
 void	reload_on_ready(struct gen *);
 void	reload_on_failure(struct gen *, const char *who, const char *why);
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/master.h"
+#include "os/heir.h"
 #include "os/priv.h"
 #include "os/sdaemon.h"
 
@@ -23,6 +24,32 @@ sock_find(struct master *m, const char *text)
 		if (strcmp(s->listener->text, text) == 0)
 			return s;
 	return NULL;
+}
+
+/*
+ * systemd keeps a copy, so that no connection is refused should we die: the
+ * next master gets it back.
+ */
+static void
+sock_store(const struct listener *l)
+{
+	char name[HEIR_NAME];
+
+	if (l->inherited || l->shared)
+		return;
+	heir_name(name, sizeof(name), l->fd, &l->file);
+	sdaemon_store(l->fd, name);
+}
+
+static void
+sock_unstore(const struct listener *l)
+{
+	char name[HEIR_NAME];
+
+	if (l->inherited || l->shared)
+		return;
+	heir_name(name, sizeof(name), l->fd, &l->file);
+	sdaemon_unstore(name);
 }
 
 struct sock *
@@ -41,6 +68,7 @@ sock_get(struct master *m, const char *text, const struct listener_opts *opts,
 	l = listener_open(text, opts, err);
 	if (l == NULL)
 		return NULL;
+	sock_store(l);
 	s = xcalloc(1, sizeof(*s));
 	s->listener = l;
 	s->refs = 1;
@@ -48,13 +76,25 @@ sock_get(struct master *m, const char *text, const struct listener_opts *opts,
 	return s;
 }
 
+void
+sock_own_all(struct master *m)
+{
+	struct sock *s;
+
+	TAILQ_FOREACH(s, &m->socks, entry) {
+		listener_own(s->listener);
+		sock_store(s->listener);
+	}
+}
+
 bool
 sock_put(struct master *m, struct sock *s)
 {
-	bool ours = !s->listener->inherited;
+	bool ours = !s->listener->inherited && !s->listener->shared;
 
 	if (--s->refs > 0)
 		return false;
+	sock_unstore(s->listener);
 	TAILQ_REMOVE(&m->socks, s, entry);
 	listener_close(s->listener);
 	free(s);
@@ -119,7 +159,8 @@ sock_binds(const struct conf *conf, const struct conf_app *app,
 	for (i = 0; i < app->s.bind.n; i++)
 		sock_add_bind(app->s.bind.v[i], out);
 	for (i = 0; i < sdaemon_count(); i++) {
-		if (sock_is_claimed(conf, i) || (conf->napps > 1 &&
+		if (heir_is_name(sdaemon_name(i)) ||
+		    sock_is_claimed(conf, i) || (conf->napps > 1 &&
 		    strcmp(sdaemon_name(i), app->name) != 0))
 			continue;
 		snprintf(fd, sizeof(fd), "fd://%d", sdaemon_fd(i));

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 #include "os/sdaemon.h"
 
 #define STOP_SPARE_MS	10000	/* exit handlers, and a slow machine */
@@ -24,18 +25,25 @@ stop_tell_systemd(const struct master *m)
 	    (long long)(ms + STOP_SPARE_MS) * 1000);
 }
 
-static void
-stop_drain(struct master *m)
+void
+stop_yield(struct master *m)
 {
 	struct app *app;
 
 	m->stop = MASTER_DRAINS;
-	stop_tell_systemd(m);
-	/* Nobody comes after us: what is queued is served too. */
-	m->board->stop_queue = 1;
 	TAILQ_FOREACH(app, &m->apps, entry)
 		app_retire(app, SIGTERM);
 	master_tidy(m);
+}
+
+static void
+stop_drain(struct master *m)
+{
+	upgrade_cancel(m);
+	stop_tell_systemd(m);
+	/* Where nobody comes after us, what is queued is served too. */
+	m->board->stop_queue = m->heritage == NULL;
+	stop_yield(m);
 }
 
 void

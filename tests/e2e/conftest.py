@@ -11,7 +11,8 @@ saola(app, **options)   starts the real binary (./saola, or $SAOLA) and returns
       config=   text of a file given with --config (no app, chdir or workers
                 then; saola.conf is in server.dir); wait_ready(count=) counts
                 its applications
-      env=      more environment; cwd=; args= (verbatim); chdir= (tests/apps)
+      env=      more environment; cwd=; args= (verbatim); chdir= (tests/apps);
+                binary= (another program than ./saola)
       ready=False   do not wait: for starts that fail
     server.client(protocol)      our FastCGI or uwsgi client (tests/peer)
     server.log, .grep(re), .mark(), .wait_log(re, after=mark), .out.lines
@@ -21,6 +22,8 @@ saola(app, **options)   starts the real binary (./saola, or $SAOLA) and returns
     server.expect_log(re)        announce a crit line
     server.forgive("family")     this test changes the number of processes;
                                  also "descriptors", "files"
+    server.follow(pid)           another master has taken over
+    server.ctl(*words)           saolactl: the finished subprocess
     server.settle()              the processes and descriptors of now are right
 protocol                "fastcgi", then "uwsgi": the test runs twice
 route                   "fastcgi", "fastcgi-kept", "uwsgi": three times
@@ -45,6 +48,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -56,6 +60,10 @@ from server import Server  # noqa: E402
 from web import ROUTES, Nginx  # noqa: E402
 
 procs.become_subreaper()
+
+# Control sockets of servers that a test starts by itself go here.
+ROOM = tempfile.TemporaryDirectory(prefix="saola-test-")
+os.environ["RUNTIME_DIRECTORY"] = ROOM.name
 
 
 CLASSES = {"sync": {}, "threaded": {"worker_class": "threaded", "threads": 4}}

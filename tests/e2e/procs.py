@@ -3,6 +3,9 @@
 
 import ctypes
 import os
+import select
+import signal
+import subprocess
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -12,6 +15,37 @@ def become_subreaper():
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
+
+
+class Adopted:
+    """A child that somebody else started and left to us, as a Popen."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.returncode = None
+
+    def poll(self):
+        return self.reap(os.WNOHANG)
+
+    def reap(self, options):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, options)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        fd = os.pidfd_open(self.pid) if self.returncode is None else None
+        if fd is not None:
+            ended = select.select([fd], [], [], timeout)[0]
+            os.close(fd)
+            if not ended:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        return self.reap(0)
+
+    def kill(self):
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def stat(pid):

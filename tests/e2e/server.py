@@ -17,6 +17,7 @@ from peer import PROTOCOLS
 TOP = pathlib.Path(__file__).resolve().parents[2]
 APPS = TOP / "tests" / "apps"
 BINARY = os.environ.get("SAOLA", str(TOP / "saola"))
+CTL = os.environ.get("SAOLACTL", str(TOP / "saolactl"))
 
 PATIENCE = float(os.environ.get("PATIENCE", 10))    # seconds for an event
 
@@ -98,7 +99,7 @@ class Server:
 
     def __init__(self, place, app=None, *, bind=None, config=None, env=None,
                  args=(), ready=True, chdir=APPS, workers=1, cwd=None,
-                 preexec_fn=None, **options):
+                 preexec_fn=None, binary=BINARY, **options):
         self.dir = place
         self.address = None
         self.expected = []
@@ -118,7 +119,7 @@ class Server:
             options["bind"] = f"fd://{passed.fileno()}"
         elif bind:
             options["bind"] = bind
-        self.command = [BINARY, *arguments(options), *map(str, args)]
+        self.command = [str(binary), *arguments(options), *map(str, args)]
         if app is not None:
             self.command.append(app)
         self.files_before = self.files()
@@ -146,6 +147,7 @@ class Server:
             "HOME": str(self.dir),
             "LANG": "C.UTF-8",
             "TMPDIR": str(self.dir / "tmp"),
+            "RUNTIME_DIRECTORY": str(self.dir),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         for name, value in os.environ.items():
@@ -233,6 +235,13 @@ class Server:
 
     def wait_exit(self, timeout=PATIENCE):
         """The exit code, when it has ended; negative: killed by a signal."""
+        code = self.wait_end(timeout)
+        for pipe in self.pipe, self.out:
+            pipe.thread.join(2)
+        return code
+
+    def wait_end(self, timeout=PATIENCE):
+        """The same, though others may still write to its log."""
         if self.process.returncode is None:
             fd = os.pidfd_open(self.pid)
             try:
@@ -240,9 +249,15 @@ class Server:
             finally:
                 os.close(fd)
             assert ended, f"still running after {timeout} s"
-        code = self.process.wait()
-        for pipe in self.pipe, self.out:
-            pipe.thread.join(2)
+        return self.process.wait()
+
+    def follow(self, pid, timeout=PATIENCE):
+        """The process that took over is the server now; the exit code of the
+        one before it."""
+        code = self.wait_end(timeout)
+        self.process = procs.Adopted(pid)
+        self.pid = pid
+        self.settle()
         return code
 
     def stop(self, number=SIGTERM, timeout=PATIENCE):
@@ -255,6 +270,18 @@ class Server:
 
     def client(self, protocol, timeout=PATIENCE):
         return PROTOCOLS[protocol](self.address, timeout)
+
+    def ctl(self, *words, timeout=60):
+        """saolactl to its control socket: the finished process."""
+        return subprocess.run([CTL, "-s", self.control, *map(str, words)],
+                              text=True, timeout=timeout, check=False,
+                              capture_output=True, stdin=subprocess.DEVNULL)
+
+    @property
+    def control(self):
+        """The path of its control socket, as its log has it."""
+        lines = self.grep(r"control socket unix:")
+        return lines[-1].rpartition(" unix:")[2] if lines else None
 
     # What must hold.
 
