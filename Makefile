@@ -35,6 +35,8 @@ SRCS	:= $(wildcard proto/*.c src/*.c src/base/*.c src/conf/*.c src/os/*.c \
 	src/state/*.c src/event/*.c src/req/*.c src/python/*.c \
 	src/worker/*.c src/master/*.c)
 OBJS	:= $(SRCS:%.c=$(B)/%.o)
+CTLOBJS	:= $(patsubst %.c,$(B)/%.o,$(wildcard src/ctl/*.c src/base/*.c) \
+	src/os/addr.c src/os/ctlpath.c)
 # Unit tests see the floors below Python, and what is connections in floor 6.
 UNITOBJS := $(filter-out $(B)/src/main.o $(B)/src/python/% $(B)/src/master/%, \
 	$(filter-out $(B)/src/worker/%,$(OBJS))) $(filter \
@@ -54,21 +56,21 @@ NEED_BENCH := $(NEED_RUN) uwsgi-core uwsgi-plugin-python3 gunicorn python3-djang
 .PHONY: all run test unit e2e asyncio asyncio-short asan fuzz bench lint docs install clean help
 .DEFAULT_GOAL := all
 
-all: need-build ## build ./saola
-	@$(FAST) saola
+all: need-build ## build ./saola and ./saolactl
+	@$(FAST) saola saolactl
 
 run: need-run ## serve the demo (or APP=module:callable DIR=path) through nginx
 	@$(FAST) saola
 	@APP="$(APP)" DIR="$(DIR)" deploy/run.sh
 
 test: need-test ## everything that must pass, in under 15 minutes
-	@$(FAST) WERROR=-Werror saola $(UNITS) $(FUZZERS:%=$(B)/fuzz/%)
+	@$(FAST) WERROR=-Werror saola saolactl $(UNITS) $(FUZZERS:%=$(B)/fuzz/%)
 	@$(MAKE) --no-print-directory WERROR=-Werror lint unit fuzz-short asyncio-short e2e
 
 unit: $(UNITS) ## C unit tests (cmocka)
 	@for t in $(UNITS); do $$t || exit 1; done
 
-e2e: saola ## end-to-end tests (pytest, real nginx)
+e2e: saola saolactl ## end-to-end tests (pytest, real nginx)
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/e2e $(ARGS)
 
 # CPython's own tests on our selector, which is a module of its own for that.
@@ -83,6 +85,7 @@ asyncio-short: $(SELECTOR)
 
 # Sanitizers: the unit tests, and the binary under the end-to-end suite.
 asan: need-test ## unit and end-to-end tests under ASan and UBSan
+	@$(FAST) saolactl
 	@$(FAST) B=build/asan CFLAGS="-O1 -g" HARDEN=-fPIE \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
 	    BIN=build/asan/saola unit build/asan/saola
@@ -119,15 +122,18 @@ docs: saola ## man page, sample file and README table from the settings
 	$(PYTHON) tests/lint/docs.py --write
 
 install: all ## install under DESTDIR and PREFIX
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
-	    $(DESTDIR)$(PREFIX)/share/doc/saola
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/saola
 	install -m 755 saola $(DESTDIR)$(PREFIX)/sbin/saola
+	install -m 755 saolactl $(DESTDIR)$(PREFIX)/bin/saolactl
 	install -m 644 deploy/saola.8 $(DESTDIR)$(PREFIX)/share/man/man8/saola.8
+	install -m 644 deploy/saolactl.1 $(DESTDIR)$(PREFIX)/share/man/man1/saolactl.1
 	install -m 644 deploy/saola.conf.example nginx.conf.example README.md \
 	    $(DESTDIR)$(PREFIX)/share/doc/saola/
 
 clean: ## remove what make made
-	rm -rf build saola
+	rm -rf build saola saolactl
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -140,6 +146,10 @@ BIN	?= saola
 $(BIN): $(OBJS)
 	$(call SAY,LINK)
 	$(Q)$(CC) $(CFLAGS) $(SAN) $(LINKS) -o $@ $(OBJS) $(LIBS)
+
+saolactl: $(CTLOBJS)
+	$(call SAY,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LINKS) -o $@ $(CTLOBJS)
 
 $(B)/src/python/%.o: src/python/%.c
 	@mkdir -p $(@D)
@@ -182,4 +192,4 @@ $(SELECTOR): tests/asyncio/module.c $(wildcard src/python/selector.[ch] \
 	$(COMPILE) $(PYINC) $(EVENT) -fPIC -shared -o $@ $(filter %.c,$^) \
 	    $(shell $(PKGCONFIG) --libs libevent_core)
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(CTLOBJS:.o=.d)

@@ -590,13 +590,6 @@ def test_usr1_opens_the_error_log_again(saola, tmp_path):
     assert "reloading" not in (tmp_path / "error.log.1").read_text()
 
 
-def test_usr2_does_not_kill(saola):
-    server = saola("hello:application")
-    server.signal(signal.SIGUSR2)
-    server.wait_log("USR2")
-    assert get(server) == "hello\n"
-
-
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2,
                                     signal.SIGUSR1])
 def test_signals_that_workers_survive(saola, number):

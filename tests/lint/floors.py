@@ -9,8 +9,9 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FLOOR = {
     "proto": 0, "base": 1, "conf": 2, "os": 2, "state": 3, "event": 3,
-    "req": 4, "python": 5, "worker": 6, "master": 7,
+    "req": 4, "python": 5, "worker": 6, "master": 7, "ctl": 7,
 }
+BESIDE = {"base", "conf", "os", "ctl"}      # what saolactl is made of
 EVENT = {"event", "worker", "master"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
@@ -43,6 +44,8 @@ def check(path):
             yield f"{where}: {name} does not name its folder"
         elif FLOOR[there] >= FLOOR[here] and there != here:
             yield f"{where}: {here} includes {name}, which is not below it"
+        if here == "ctl" and there not in BESIDE:
+            yield f"{where}: saolactl has no part of the server"
         if here == "master" and there == "python":
             yield f"{where}: the master never runs Python"
     if "Python.h" in names and any(n.startswith("event2/") for n in names):
