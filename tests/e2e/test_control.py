@@ -120,7 +120,7 @@ def test_reload_returns_when_the_new_code_serves(control, room, protocol):
     write_app(room, "new one")
     done = server.ctl("reload")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert get(server, protocol=protocol) == "new one"
+    server.wait_for(lambda: get(server, protocol=protocol) == "new one")
     (room / "app.py").unlink()
 
 
@@ -138,7 +138,7 @@ def test_reload_of_broken_code_fails_with_the_exception(
     assert get(server) == "old"
     write_app(room, "mended")
     assert server.ctl("reload").returncode == 0
-    assert get(server) == "mended"
+    server.wait_for(lambda: get(server) == "mended")
     (room / "app.py").unlink()
 
 
