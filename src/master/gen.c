@@ -89,7 +89,7 @@ gen_make_log(const struct conf_app *app, const char *path, struct err *err)
 	struct priv who;
 	int fd;
 
-	if (path == NULL || *path != '/' || geteuid() != 0)
+	if (path == NULL || *path != '/' || !priv_can_give())
 		return 0;
 	if (priv_find(app->s.user, app->s.group, &who, err) == -1)
 		return -1;

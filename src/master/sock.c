@@ -182,7 +182,7 @@ sock_options(const struct conf_app *app, struct listener_opts *o,
 		return -1;
 	if (priv_find(s->socket_owner, s->socket_group, &owner, err) == -1)
 		return err_prefix(err, "socket");
-	if (geteuid() != 0)
+	if (!priv_can_give())
 		who.uid = who.gid = -1;
 	o->backlog = (int)s->backlog;
 	o->mode = s->socket_mode;

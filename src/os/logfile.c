@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "os/logfile.h"
+#include "os/priv.h"
 
 #define LOGFILE_SYSLOG	"syslog:"
 
@@ -37,7 +38,7 @@ logfile_open(const char *path, uid_t uid, gid_t gid, struct err *err)
 	if (fd == -1)
 		return err_set(err, "log %s: %s", path, errno == ELOOP ?
 		    "it is a symbolic link" : strerror(errno));
-	if (geteuid() == 0 && fchown(fd, uid, gid) == -1)
+	if (priv_can_give() && fchown(fd, uid, gid) == -1)
 		log_warn("log %s: owner", path);
 	return fd;
 }

@@ -13,7 +13,8 @@
 
 /*
  * Open for appending, made if need be with mode 0640; no symbolic link is
- * followed. Root gives the file to uid and gid (-1: unchanged). -1 and err.
+ * followed. It is given to uid and gid (-1: unchanged) where that can be done.
+ * -1 and err.
  */
 int	logfile_open(const char *path, uid_t uid, gid_t gid, struct err *)
 	    MUSTCHECK;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Users, groups, and dropping privileges. */
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <linux/capability.h>
 
 #include <errno.h>
 #include <grp.h>
@@ -97,15 +100,55 @@ priv_set_env(const struct priv *p)
 	setenv("HOME", p->home, 1);
 }
 
-int
-priv_become(const struct priv *p, struct err *err)
+static bool
+priv_has(int cap)
 {
-	gid_t gid = p->gid != (gid_t)-1 ? p->gid : getegid();
-	uid_t uid = p->uid != (uid_t)-1 ? p->uid : geteuid();
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct caps[2];
 
-	if (uid == geteuid() && gid == getegid())
+	return syscall(SYS_capget, &head, caps) == 0 &&
+	    (caps[cap / 32].effective & UINT32_C(1) << cap % 32) != 0;
+}
+
+bool
+priv_can_give(void)
+{
+	return geteuid() == 0 || priv_has(CAP_CHOWN);
+}
+
+static bool
+priv_can_change(void)
+{
+	return geteuid() == 0 || (priv_has(CAP_SETUID) && priv_has(CAP_SETGID));
+}
+
+/* Root's end with the change of user; those of a unit file do not. */
+static int
+priv_drop_caps(struct err *err)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	const struct __user_cap_data_struct none[2] = { 0 };
+	struct __user_cap_data_struct caps[2];
+
+	if (geteuid() == 0 || syscall(SYS_capget, &head, caps) == -1 ||
+	    (caps[0].permitted | caps[0].inheritable | caps[1].permitted |
+	    caps[1].inheritable) == 0)
 		return 0;
-	if (geteuid() != 0)
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 ||
+	    syscall(SYS_capset, &head, none) == -1)
+		return err_set(err, "cannot drop capabilities: %s",
+		    strerror(errno));
+	return 0;
+}
+
+static int
+priv_change(const struct priv *p, uid_t uid, gid_t gid, struct err *err)
+{
+	if (!priv_can_change())
 		return err_set(err, "only root can run an application as "
 		    "another user or group (user %u, group %u)", uid, gid);
 	if (setresgid(gid, gid, gid) == -1)
@@ -114,10 +157,23 @@ priv_become(const struct priv *p, struct err *err)
 		return -1;
 	if (setresuid(uid, uid, uid) == -1)
 		return err_set(err, "setuid %u: %s", uid, strerror(errno));
+	if (priv_drop_caps(err) == -1)
+		return -1;
 	if (uid != 0 && setresuid(0, 0, 0) == 0)
 		return err_set(err, "user %u could become root again", uid);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return err_set(err, "no_new_privs: %s", strerror(errno));
 	priv_set_env(p);
 	return 0;
+}
+
+int
+priv_become(const struct priv *p, struct err *err)
+{
+	gid_t gid = p->gid != (gid_t)-1 ? p->gid : getegid();
+	uid_t uid = p->uid != (uid_t)-1 ? p->uid : geteuid();
+
+	if (uid == geteuid() && gid == getegid())
+		return priv_drop_caps(err);
+	return priv_change(p, uid, gid, err);
 }

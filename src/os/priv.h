@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /* -1 in a field: nothing was asked for, the process stays as it is. */
@@ -23,8 +25,11 @@ int	priv_find(const char *user, const char *group, struct priv *,
 	    struct err *) MUSTCHECK;
 /*
  * Become it: group, supplementary groups, user, and no way back to more.
- * HOME, USER and LOGNAME follow. Nothing happens if it is what we are.
+ * HOME, USER and LOGNAME follow. If it is what we are nothing happens, but that
+ * capabilities which somebody other than root was started with end here.
  */
 int	priv_become(const struct priv *, struct err *) MUSTCHECK;
+/* Whether files can be given away: by root, or with CAP_CHOWN. */
+bool	priv_can_give(void);
 
 #endif

@@ -5,8 +5,11 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <linux/capability.h>
 #include <grp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,6 +145,81 @@ others_can_only_stay_what_they_are(void **state UNUSED)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static struct __user_cap_data_struct caps[2];
+
+static void
+cap_call(long call)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+
+	CHECK(syscall(call, &head, caps) == 0);
+}
+
+/* A user with what the unit file for several users gives. */
+static void
+be_a_master(void)
+{
+	const uint32_t all = 1u << CAP_SETUID | 1u << CAP_SETGID |
+	    1u << CAP_CHOWN;
+	int cap;
+
+	CHECK(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
+	CHECK(setgroups(0, NULL) == 0 && setresgid(4321, 4321, 4321) == 0);
+	CHECK(setresuid(1234, 1234, 1234) == 0);
+	CHECK(!priv_can_give());
+	caps[0].permitted = caps[0].effective = caps[0].inheritable = all;
+	caps[1] = (struct __user_cap_data_struct){ 0 };
+	cap_call(SYS_capset);
+	for (cap = 0; cap < 32; cap++)
+		if ((all & 1u << cap) != 0)
+			CHECK(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap,
+			    0, 0) == 0);
+	CHECK(priv_can_give());
+}
+
+static void
+check_no_caps(void)
+{
+	cap_call(SYS_capget);
+	CHECK((caps[0].permitted | caps[0].effective |
+	    caps[0].inheritable) == 0);
+	CHECK(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_SETUID, 0,
+	    0) == 0);
+	CHECK(setuid(1) == -1 || getuid() == 1);
+}
+
+static void
+check_as_master(void (*check)(void), const char *user)
+{
+	struct priv p;
+	struct err err;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		be_a_master();
+		CHECK(priv_find(user, NULL, &p, &err) == 0);
+		CHECK(priv_become(&p, &err) == 0);
+		check();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void
+capabilities_change_the_user_and_end(void **state UNUSED)
+{
+	if (geteuid() != 0)
+		skip();
+	check_as_master(check_daemon, "daemon");
+	check_as_master(check_no_caps, "daemon");
+	check_as_master(check_no_caps, NULL);
+}
+
 int
 main(void)
 {
@@ -150,6 +228,7 @@ main(void)
 		cmocka_unit_test(strangers_are_refused),
 		cmocka_unit_test(root_becomes_a_user_for_good),
 		cmocka_unit_test(others_can_only_stay_what_they_are),
+		cmocka_unit_test(capabilities_change_the_user_and_end),
 	};
 
 	return cmocka_run_group_tests_name("priv", tests, NULL, NULL);
