@@ -328,13 +328,24 @@ listener_path(const struct listener *l)
 	return path;
 }
 
+/* It may be another's file by now, which not every master may change. */
+static int
+listener_chmod(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && (st.st_mode & 07777) == mode)
+		return 0;
+	return chmod(path, mode);
+}
+
 int
 listener_update(struct listener *l, const struct listener_opts *opts,
     struct err *err)
 {
 	const char *path = listener_path(l);
 
-	if (path != NULL && chmod(path, opts->mode) == -1)
+	if (path != NULL && listener_chmod(path, opts->mode) == -1)
 		return err_set(err, "%s: %s", l->text, strerror(errno));
 	if (path != NULL && listener_give(l, path, opts, err) == -1)
 		return -1;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the error log goes, and how its file is opened again. */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -28,6 +30,20 @@ logfile_is_syslog(const char *where)
 	return strncmp(where, LOGFILE_SYSLOG, strlen(LOGFILE_SYSLOG)) == 0;
 }
 
+/*
+ * Root can open it again whoever has it. A master that has capabilities instead
+ * could not, so it keeps the file and lets the other's group write it.
+ */
+static int
+logfile_give(int fd, uid_t uid, gid_t gid)
+{
+	if (geteuid() == 0)
+		return fchown(fd, uid, gid);
+	if (!priv_can_give() || gid == (gid_t)-1)
+		return 0;
+	return fchown(fd, -1, gid) == -1 ? -1 : fchmod(fd, 0660);
+}
+
 int
 logfile_open(const char *path, uid_t uid, gid_t gid, struct err *err)
 {
@@ -38,7 +54,7 @@ logfile_open(const char *path, uid_t uid, gid_t gid, struct err *err)
 	if (fd == -1)
 		return err_set(err, "log %s: %s", path, errno == ELOOP ?
 		    "it is a symbolic link" : strerror(errno));
-	if (priv_can_give() && fchown(fd, uid, gid) == -1)
+	if (logfile_give(fd, uid, gid) == -1)
 		log_warn("log %s: owner", path);
 	return fd;
 }
