@@ -49,7 +49,7 @@ NEED_BUILD := gcc libc6-dev pkg-config libpython3-dev libevent-dev libinih-dev l
 NEED_RUN   := $(NEED_BUILD) python3 nginx-light
 NEED_TEST  := $(NEED_RUN) libcmocka-dev libfcgi-bin clang libclang-rt-14-dev \
 	python3-pytest python3-flask python3-django spawn-fcgi \
-	libpython3.11-testsuite
+	libpython3.11-testsuite systemd
 NEED_BENCH := $(NEED_RUN) uwsgi-core uwsgi-plugin-python3 gunicorn python3-django \
 	valgrind strace
 
@@ -121,6 +121,13 @@ lint: saola ## floors of the includes, headers alone, no long lines
 docs: saola ## man page, sample file and README table from the settings
 	$(PYTHON) tests/lint/docs.py --write
 
+# systemd knows Type=notify-reload, and needs no ExecReload= then, from 253 on.
+SYSTEMD	?= $(or $(shell systemctl --version 2>/dev/null | awk 'NR == 1 { print $$2 }'),252)
+NEWER	= $(shell [ "$(SYSTEMD)" -ge 253 ] && echo yes)
+UNIT	= sed -e 's,/usr/sbin/,$(PREFIX)/sbin/,' -e 's,/usr/bin/,$(PREFIX)/bin/,' $(if \
+	$(NEWER),-e 's/^Type=notify$$/Type=notify-reload/' -e '/^ExecReload=/d')
+UNITDIR	= $(DESTDIR)$(PREFIX)/lib/systemd/system
+
 install: all ## install under DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 	    $(DESTDIR)$(PREFIX)/share/man/man8 \
@@ -129,8 +136,16 @@ install: all ## install under DESTDIR and PREFIX
 	install -m 755 saolactl $(DESTDIR)$(PREFIX)/bin/saolactl
 	install -m 644 deploy/saola.8 $(DESTDIR)$(PREFIX)/share/man/man8/saola.8
 	install -m 644 deploy/saolactl.1 $(DESTDIR)$(PREFIX)/share/man/man1/saolactl.1
-	install -m 644 deploy/saola.conf.example nginx.conf.example README.md \
+	install -m 644 deploy/saola.conf.example deploy/saola-users.conf \
+	    deploy/saola.logrotate nginx.conf.example README.md \
 	    $(DESTDIR)$(PREFIX)/share/doc/saola/
+	install -d $(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	    $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	for unit in saola.service saola@.service saola.socket; do \
+	    $(UNIT) deploy/$$unit > $(UNITDIR)/$$unit && \
+	    chmod 644 $(UNITDIR)/$$unit || exit 1; done
+	install -m 644 deploy/saola.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/saola.conf
+	install -m 644 deploy/saola.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/saola.conf
 
 clean: ## remove what make made
 	rm -rf build saola saolactl

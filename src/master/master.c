@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "master/control.h"
 #include "master/master.h"
+#include "master/pulse.h"
 #include "master/upgrade.h"
 #include "os/cgroup.h"
 #include "os/daemon.h"
@@ -407,6 +408,7 @@ master_fini(struct master *m)
 	for (i = 0; i < nitems(m->signals); i++)
 		event_del(&m->signals[i]);
 	event_del(&m->watch);
+	pulse_stop(m);
 	event_base_free(m->base);
 }
 
@@ -416,6 +418,7 @@ master_go(struct master *m)
 {
 	struct app *app;
 
+	pulse_start(m);
 	if (m->heritage == NULL) {
 		control_start(m);
 		heir_fini();

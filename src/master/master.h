@@ -150,6 +150,8 @@ struct master {
 	struct upgrade		*upgrade;	/* a new binary starts */
 	struct heritage		*heritage;	/* we are the new binary */
 	struct control		*control;	/* NULL: none */
+	struct event		 pulse;		/* the next WATCHDOG=1 */
+	bool			 faint;		/* and it is left out */
 	int64_t			 started_ms;
 };
 

@@ -11,7 +11,8 @@
 #include "base/mem.h"
 #include "os/ctlpath.h"
 
-#define CTLPATH_SYSTEM	"/run/saola"
+#define CTLPATH_SYSTEM		"/run/saola"
+#define CTLPATH_INSTANCES	"/run/saola-*"
 
 static void
 ctlpath_add(struct strlist *dirs, const char *dir)
@@ -132,7 +133,7 @@ ctlpath_find(struct strlist *found)
 	ctlpath_dirs(&dirs);
 	for (i = 0; i < dirs.n; i++)
 		ctlpath_glob(dirs.v[i], "*.sock", found);
-	/* Instances of a unit have a directory each. */
-	ctlpath_glob(CTLPATH_SYSTEM, "*/*.sock", found);
+	/* Instances of saola@.service have a directory each. */
+	ctlpath_glob(CTLPATH_INSTANCES, "*.sock", found);
 	strlist_fini(&dirs);
 }

@@ -12,7 +12,7 @@ saola(app, **options)   starts the real binary (./saola, or $SAOLA) and returns
                 then; saola.conf is in server.dir); wait_ready(count=) counts
                 its applications
       env=      more environment; cwd=; args= (verbatim); chdir= (tests/apps);
-                binary= (another program than ./saola)
+                binary= (another program than ./saola); pass_fds=
       ready=False   do not wait: for starts that fail
     server.client(protocol)      our FastCGI or uwsgi client (tests/peer)
     server.log, .grep(re), .mark(), .wait_log(re, after=mark), .out.lines

@@ -99,7 +99,7 @@ class Server:
 
     def __init__(self, place, app=None, *, bind=None, config=None, env=None,
                  args=(), ready=True, chdir=APPS, workers=1, cwd=None,
-                 preexec_fn=None, binary=BINARY, **options):
+                 preexec_fn=None, binary=BINARY, pass_fds=(), **options):
         self.dir = place
         self.address = None
         self.expected = []
@@ -123,7 +123,7 @@ class Server:
         if app is not None:
             self.command.append(app)
         self.files_before = self.files()
-        self.spawn(passed, env or {}, cwd or place, preexec_fn)
+        self.spawn(passed, env or {}, cwd or place, preexec_fn, pass_fds)
         if ready:
             self.wait_ready()
 
@@ -141,7 +141,7 @@ class Server:
             self.address = parse_address(first)
         return None
 
-    def spawn(self, passed, env, cwd, preexec_fn):
+    def spawn(self, passed, env, cwd, preexec_fn, pass_fds):
         environ = {
             "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(self.dir),
@@ -159,7 +159,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL,
             stdout=out_writer, stderr=writer, preexec_fn=preexec_fn,
-            pass_fds=[passed.fileno()] if passed is not None else [])
+            pass_fds=[*pass_fds, *([passed.fileno()] if passed else [])])
         self.pid = self.process.pid
         os.close(writer)
         os.close(out_writer)
