@@ -9,6 +9,7 @@ static void
 workers_show_one(const struct json *w)
 {
 	const struct json *request = json_find(w, "request");
+	int64_t running = json_find_int(w, "running");
 
 	printf("%-16s ", cmd_text(w, "app"));
 	if (json_find(w, "id") == NULL)
@@ -22,6 +23,8 @@ workers_show_one(const struct json *w)
 		printf("  %s %s for %" PRId64 " ms",
 		    cmd_text(request, "method"), cmd_text(request, "uri"),
 		    json_find_int(request, "ms"));
+	if (running > 1)
+		printf(" and %" PRId64 " more", running - 1);
 	putchar('\n');
 }
 

@@ -58,8 +58,7 @@ child_who(const struct child *c)
 	return c->id < 0 ? "template" : "worker";
 }
 
-/* How many requests the worker runs, and the one that has run longest. */
-static unsigned
+unsigned
 child_requests(const struct child *c, struct slot_view *longest)
 {
 	const struct slot *s = &c->gen->app->master->board->slots[c->slot];

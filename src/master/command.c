@@ -62,14 +62,17 @@ command_app_state(const struct app *app)
 }
 
 static int64_t
-command_requests(const struct child *c)
+command_served(const struct child *c)
 {
-	const struct board *b = c->gen->app->master->board;
+	const struct slot *s = &c->gen->app->master->board->slots[c->slot];
+	int64_t n = 0;
+	uint32_t i;
 
-	return (int64_t)b->slots[c->slot].count[COUNT_REQUESTS];
+	for (i = 0; i < c->nslots; i++)
+		n += (int64_t)s[i].count[COUNT_REQUESTS];
+	return n;
 }
 
-/* Slots are another's memory: whatever is not known is idle. */
 static const char *
 command_child_state(const struct child *c)
 {
@@ -80,8 +83,7 @@ command_child_state(const struct child *c)
 	};
 	struct slot_view v;
 
-	if (c->state == CHILD_READY && c->id >= 0 && slot_read(
-	    &c->gen->app->master->board->slots[c->slot], &v))
+	if (c->state == CHILD_READY && child_requests(c, &v) > 0)
 		return "busy";
 	return names[c->state];
 }
@@ -120,7 +122,7 @@ command_put_serving(struct json_out *out, const struct gen *g)
 	int64_t requests = 0;
 
 	TAILQ_FOREACH(c, &g->workers, entry)
-		requests += command_requests(c);
+		requests += command_served(c);
 	json_int(out, "generation", g->number);
 	json_int(out, "wanted", g->target);
 	json_int(out, "ready", gen_count(g, CHILD_READY));
@@ -182,9 +184,10 @@ static void
 command_put_request(struct json_out *out, const struct child *c)
 {
 	struct slot_view v;
+	unsigned n = child_requests(c, &v);
 
-	if (c->id < 0 || !slot_read(
-	    &c->gen->app->master->board->slots[c->slot], &v))
+	json_int(out, "running", n);
+	if (n == 0)
 		return;
 	v.uri[strcspn(v.uri, "?")] = '\0';
 	json_open(out, "request", '{');
@@ -195,18 +198,26 @@ command_put_request(struct json_out *out, const struct child *c)
 }
 
 static void
+command_put_worker(struct json_out *out, const struct child *c)
+{
+	const struct slot *s = &c->gen->app->master->board->slots[c->slot];
+
+	json_int(out, "id", c->id);
+	json_int(out, "connections", s->held);
+	json_int(out, "requests", command_served(c));
+	command_put_request(out, c);
+}
+
+static void
 command_put_child(struct json_out *out, const struct child *c)
 {
 	json_open(out, NULL, '{');
 	json_str(out, "app", c->gen->app->name);
 	json_int(out, "generation", c->gen->number);
-	if (c->id >= 0)
-		json_int(out, "id", c->id);
 	json_int(out, "pid", c->pid);
 	json_str(out, "state", command_child_state(c));
 	if (c->id >= 0)
-		json_int(out, "requests", command_requests(c));
-	command_put_request(out, c);
+		command_put_worker(out, c);
 	json_close(out, '}');
 }
 

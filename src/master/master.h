@@ -244,6 +244,8 @@ struct child *child_of_pid(struct gen *, pid_t);
 struct child *child_on_slot(struct gen *, uint32_t slot);
 void	child_signal(const struct child *, int signo);
 void	child_set_timer(struct child *, int64_t ms);	/* 0: none */
+/* How many requests it runs, and the one that has run longest. */
+unsigned child_requests(const struct child *, struct slot_view *longest);
 /* "worker", "worker 3 (pid 812)", ", serving GET /x for 3.2 s" or "". */
 const char *child_who(const struct child *);
 const char *child_name(const struct child *);

@@ -9,18 +9,27 @@
 #define PULSE_PARTS	3	/* pings in the time that systemd gives */
 #define PULSE_SPARE_MS	5000	/* over timeout and abort_grace */
 
+/* Any of its requests, or none, is as it should be. */
+static bool
+pulse_of_requests(const struct child *c)
+{
+	const struct slot *s = &c->gen->app->master->board->slots[c->slot];
+	int64_t now = clock_ns(), over = (c->gen->conf->s.abort_grace +
+	    PULSE_SPARE_MS) * 1000000;
+	struct slot_view v;
+	uint32_t i;
+
+	for (i = 0; i < c->nslots; i++)
+		if (!slot_read(&s[i], &v) || v.deadline_ns <= 0 ||
+		    now - v.deadline_ns < over)
+			return true;
+	return false;
+}
+
 static bool
 pulse_of_child(const struct child *c)
 {
-	const struct board *b = c->gen->app->master->board;
-	int64_t over = (c->gen->conf->s.abort_grace + PULSE_SPARE_MS) *
-	    1000000;
-	struct slot_view v;
-
-	if (slot_read(&b->slots[c->slot], &v) && v.deadline_ns > 0 &&
-	    clock_ns() - v.deadline_ns > over)
-		return false;
-	return !proc_is_stopped(c->pid);
+	return pulse_of_requests(c) && !proc_is_stopped(c->pid);
 }
 
 /* Where none is ready, replacing them is what the master is at. */
