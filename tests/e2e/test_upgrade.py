@@ -15,7 +15,6 @@ from server import BINARY, CTL
 from test_process import Blocked, Load, config, get, run, write_app
 from test_sockets import free_port
 
-
 @pytest.fixture
 def room(tmp_path_factory):
     """A directory whose name leaves room for a socket's."""
@@ -418,8 +417,9 @@ def test_a_second_usr2_is_the_same_one(upgradable, room):
 class WebLoad:
     """GET and POST by turns through nginx, until stopped."""
 
-    def __init__(self, client, threads=3):
+    def __init__(self, client, threads=3, path="/echo/application"):
         self.client = client
+        self.path = path
         self.bad, self.good = [], 0
         self.over = threading.Event()
         self.lock = threading.Lock()
@@ -434,7 +434,7 @@ class WebLoad:
             body = b"x" * (n * 997 % 30000) if n % 2 else None
             try:
                 answer = self.client.request(
-                    "POST" if n % 2 else "GET", "/echo/application", body)
+                    "POST" if n % 2 else "GET", self.path, body)
                 bad = None if (answer.status, answer.body) == (
                     200, body or b"") else answer.body[:200]
             except Exception as error:
@@ -451,18 +451,29 @@ class WebLoad:
         return self
 
 
-def test_nothing_is_lost_under_load(upgradable, nginx, route):
-    """R11: GET and POST, by connections that are kept and that are not."""
-    server = upgradable(workers=2)
-    load = WebLoad(nginx(server).client(route))
-    for _ in range(3):
+KINDS = {
+    "sync": ("each:application", "/echo/application", {}),
+    "threaded": ("each:application", "/echo/application",
+                 {"worker_class": "threaded", "threads": 4}),
+    "async": ("asgiapp:application", "/echo", {"worker_class": "async"}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_lost_under_load(upgradable, nginx, route, kind):
+    """R10, R11: GET and POST, by connections that are kept and that are not."""
+    app, path, options = KINDS[kind]
+    server = upgradable(app, workers=2, **options)
+    load = WebLoad(nginx(server).client(route), path=path)
+    for act in upgrade, lambda s: s.ctl("reload"), upgrade:
         before = load.good
         server.wait_for(lambda: load.good > before + 20)
-        upgrade(server)
+        act(server)
     before = load.good
     server.wait_for(lambda: load.good > before + 20)
     load.stop()
     assert load.bad == [] and load.good > 80
+    server.wait_for(lambda: len(server.workers()) == 2)
 
 
 def test_nothing_is_lost_by_a_failed_one_under_load(
