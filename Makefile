@@ -137,7 +137,8 @@ install: all ## install under DESTDIR and PREFIX
 	install -m 644 deploy/saola.8 $(DESTDIR)$(PREFIX)/share/man/man8/saola.8
 	install -m 644 deploy/saolactl.1 $(DESTDIR)$(PREFIX)/share/man/man1/saolactl.1
 	install -m 644 deploy/saola.conf.example deploy/saola-users.conf \
-	    deploy/saola.logrotate nginx.conf.example README.md \
+	    deploy/saola.logrotate deploy/deadlines.md deploy/systemd.md \
+	    nginx.conf.example README.md \
 	    $(DESTDIR)$(PREFIX)/share/doc/saola/
 	install -d $(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 	    $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
